@@ -1,0 +1,76 @@
+/** Stable words: a code is never renamed and never reused. docs/errors.md lists each with what to do. */
+export const ERROR_CODES = [
+  'ABORTED',
+  'BACKEND_CONTRACT_VIOLATED',
+  'BACKEND_DUPLICATE',
+  'BACKEND_INVALID',
+  'BERKELEY_DB_INVALID',
+  'CLONE_FAILED',
+  'COMPARE_NOT_OLDER',
+  'CONFIG_INVALID',
+  'DIFF_FAILED',
+  'DISK_NOT_FOUND',
+  'INTERNAL',
+  'INVALID_REQUEST',
+  'INVENTORY_UNREADABLE',
+  'LOGIN_REFUSED',
+  'MANAGER_CERTIFICATE_CHANGED',
+  'MANAGER_UNREACHABLE',
+  'MAP_FAILED',
+  'PICKLE_INVALID',
+  'PRECONDITION_FAILED',
+  'RANGE_NOT_SATISFIABLE',
+  'READ_FAILED',
+  'REPOSITORY_FULL',
+  'REPOSITORY_NOT_MOUNTED',
+  'REPOSITORY_READ_ONLY',
+  'ROUTE_NOT_FOUND',
+  'SNAPSHOT_DAMAGED',
+  'SNAPSHOT_NOT_FOUND',
+  'STORE_FAILED',
+  'TOKEN_INVALID',
+  'USAGE',
+  'VM_BUSY',
+  'VM_CONFIG_INVALID',
+  'VM_NOT_COMPATIBLE',
+  'VM_NOT_FOUND',
+] as const
+
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+export interface DiskferryErrorOptions {
+  readonly cause?: unknown
+  /**
+   * What a remote client may read when the code maps to a 5xx answer: no host path in it. Without it the
+   * client of a 5xx gets a general sentence and the request id. Codes that map to 4xx send `message`.
+   */
+  readonly clientMessage?: string
+}
+
+/**
+ * The one error class of Diskferry. `message` is written for the administrator of the host: what happened,
+ * to which VM, disk or path, and what to do. The original error is kept as `cause`.
+ */
+export class DiskferryError extends Error {
+  readonly code: ErrorCode
+  readonly clientMessage: string | undefined
+
+  constructor(code: ErrorCode, message: string, options: DiskferryErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'DiskferryError'
+    this.code = code
+    this.clientMessage = options.clientMessage
+  }
+}
+
+/** The `code` of a system call error (`ENOSPC`, `EROFS`, ...), or undefined for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || error instanceof DiskferryError) return undefined
+  const { code, errno } = error as { code?: unknown; errno?: unknown }
+  return typeof code === 'string' && typeof errno === 'number' ? code : undefined
+}
+
+/** One line about any thrown value, for a log or for the end of another message. */
+export function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
