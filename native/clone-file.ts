@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { type FileHandle, link, open, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { callAsync, ioctlNumber } from './libc.ts'
+import { SystemCallError } from './system-call-error.ts'
+
+/** _IOW(0x94, 9, int): include/uapi/linux/fs.h */
+const FICLONE = 0x40049409
+
+/** Opening a FIFO must not wait for a writer. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
+
+/**
+ * Makes the open file `target` share all the blocks of `source`; ioctl_ficlone(2).
+ * @throws SystemCallError: EOPNOTSUPP where the filesystem can't, EXDEV between two filesystems,
+ * ENOSPC, EROFS, EPERM, ETXTBSY
+ */
+export async function ficlone(
+  source: { handle: FileHandle; path: string },
+  target: { handle: FileHandle; path: string },
+): Promise<void> {
+  const { value, errno } = await callAsync(ioctlNumber, target.handle.fd, FICLONE, source.handle.fd)
+  if (value === -1) throw new SystemCallError('ioctl(FICLONE)', errno, source.path, target.path)
+}
+
+/**
+ * Clones `source` to the new file `target` (mode 0600) by FICLONE, whole or not at all: the clone is made and
+ * synced under a hidden name in the target's folder and linked to its own name last, which fails with EEXIST
+ * where something is already there.
+ *
+ * @throws SystemCallError of the clone, or the error of opening, syncing or linking
+ */
+export async function cloneFile(source: string, target: string, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted()
+  await using sourceHandle = await open(source, READ_FLAGS)
+  const hidden = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}`)
+  await using targetHandle = await open(hidden, 'wx', 0o600)
+  try {
+    await ficlone({ handle: sourceHandle, path: source }, { handle: targetHandle, path: target })
+    await targetHandle.sync()
+    signal?.throwIfAborted()
+    await link(hidden, target)
+  } catch (error) {
+    await unlink(hidden).catch((cleanup: unknown) => {
+      throw new AggregateError([error, cleanup], `cloning '${source}' failed, and '${hidden}' is left over`)
+    })
+    throw error
+  }
+  await unlink(hidden)
+}

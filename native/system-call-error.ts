@@ -1,0 +1,29 @@
+import { constants } from 'node:os'
+
+const CODE_BY_ERRNO: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno).map(([code, errno]) => [errno, code]),
+)
+
+/**
+ * A failed system call, in the shape of Node's own: `code` (`EOPNOTSUPP`), `errno` (negative, as Node has it),
+ * `syscall` (`ioctl(FICLONE)`), `path` and, for calls on two files, `dest`.
+ */
+export class SystemCallError extends Error {
+  readonly code: string
+  readonly errno: number
+  readonly syscall: string
+  readonly path: string
+  readonly dest: string | undefined
+
+  /** @param errno positive, as errno(3) has it */
+  constructor(syscall: string, errno: number, path: string, dest?: string) {
+    const code = CODE_BY_ERRNO.get(errno) ?? `ERRNO_${errno}`
+    super(`${code}: ${syscall} '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`)
+    this.name = 'SystemCallError'
+    this.code = code
+    this.errno = -errno
+    this.syscall = syscall
+    this.path = path
+    this.dest = dest
+  }
+}
