@@ -1,3 +1,14 @@
 /** What the author of a storage backend imports. */
-export { DiskferryError, type DiskferryErrorOptions, ERROR_CODES, type ErrorCode } from './errors.ts'
+export { trialClone } from './backends/trial-clone.ts'
+export {
+  DiskferryError,
+  type DiskferryErrorOptions,
+  describe as describeError,
+  ERROR_CODES,
+  type ErrorCode,
+  systemCode,
+} from './errors.ts'
+export { COMPARE_BLOCK, compareRanges } from './extents/compare-ranges.ts'
+export { type ContentDiffFiles, contentDiff } from './extents/content-diff.ts'
+export { type DiffFiles, physicalDiff } from './extents/physical-diff.ts'
 export * from './storage-backend.ts'

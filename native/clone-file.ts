@@ -5,6 +5,11 @@ import { basename, dirname, join } from 'node:path'
 import { callAsync, ioctlNumber } from './libc.ts'
 import { SystemCallError } from './system-call-error.ts'
 
+export interface OpenFile {
+  readonly handle: FileHandle
+  readonly path: string
+}
+
 /** _IOW(0x94, 9, int): include/uapi/linux/fs.h */
 const FICLONE = 0x40049409
 
@@ -16,10 +21,7 @@ const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
  * @throws SystemCallError: EOPNOTSUPP where the filesystem can't, EXDEV between two filesystems,
  * ENOSPC, EROFS, EPERM, ETXTBSY
  */
-export async function ficlone(
-  source: { handle: FileHandle; path: string },
-  target: { handle: FileHandle; path: string },
-): Promise<void> {
+export async function ficlone(source: OpenFile, target: OpenFile): Promise<void> {
   const { value, errno } = await callAsync(ioctlNumber, target.handle.fd, FICLONE, source.handle.fd)
   if (value === -1) throw new SystemCallError('ioctl(FICLONE)', errno, source.path, target.path)
 }
@@ -29,15 +31,26 @@ export async function ficlone(
  * synced under a hidden name in the target's folder and linked to its own name last, which fails with EEXIST
  * where something is already there.
  *
+ * @param prepare what a filesystem needs done to the empty target before
  * @throws SystemCallError of the clone, or the error of opening, syncing or linking
  */
-export async function cloneFile(source: string, target: string, signal?: AbortSignal): Promise<void> {
+export async function cloneFile(
+  source: string,
+  target: string,
+  signal?: AbortSignal,
+  prepare?: (source: OpenFile, target: OpenFile) => Promise<void>,
+): Promise<void> {
   signal?.throwIfAborted()
   await using sourceHandle = await open(source, READ_FLAGS)
   const hidden = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}`)
   await using targetHandle = await open(hidden, 'wx', 0o600)
   try {
-    await ficlone({ handle: sourceHandle, path: source }, { handle: targetHandle, path: target })
+    const files = [
+      { handle: sourceHandle, path: source },
+      { handle: targetHandle, path: target },
+    ] as const
+    await prepare?.(...files)
+    await ficlone(...files)
     await targetHandle.sync()
     signal?.throwIfAborted()
     await link(hidden, target)

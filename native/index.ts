@@ -1,9 +1,10 @@
 /** System calls for storage backends, all of them asynchronous. Nothing outside this folder knows koffi. */
-export { cloneFile, ficlone } from './clone-file.ts'
+export { cloneFile, ficlone, type OpenFile } from './clone-file.ts'
 export { FIEMAP_EXTENT, type FiemapExtent, fiemap } from './fiemap.ts'
 export { fiemapExtents } from './fiemap-extents.ts'
 export { acquireFlock } from './flock.ts'
 export { isRealtimeFile } from './fsxattr.ts'
+export { copyNoCowFlag } from './inode-flags.ts'
 export { parseMountinfo, readMounts } from './mountinfo.ts'
 export { type DataRange, seekDataRanges } from './seek-ranges.ts'
 export { type FilesystemStatus, filesystemStatus } from './statfs.ts'

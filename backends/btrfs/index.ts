@@ -1,0 +1,3 @@
+import { BtrfsBackend } from './btrfs-backend.ts'
+
+export default () => new BtrfsBackend()

@@ -1,0 +1,3 @@
+import { XfsBackend } from './xfs-backend.ts'
+
+export default () => new XfsBackend()

@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto'
+import { open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, systemCode } from '../errors.ts'
+import type { CompatibilityReport, StorageBackend } from '../storage-backend.ts'
+
+export const TRIAL_PREFIX = '.diskferry-trial-'
+
+/** Longer than any filesystem keeps inside the inode, and not a multiple of a block. */
+const TRIAL_BYTES = 256 * 1024 + 1
+
+/**
+ * Clones a small file in `directory` and reads the clone back: what the filesystem really does, rather than what
+ * its name promises. Removes what it made.
+ *
+ * @param explain turns the clone's error into sentences that a person can act on; by default its message
+ * @throws only an abort
+ */
+export async function trialClone(
+  clone: StorageBackend['clone'],
+  directory: string,
+  explain: (error: unknown) => readonly string[] = (error) => [describe(error)],
+  signal?: AbortSignal,
+): Promise<CompatibilityReport> {
+  const name = `${TRIAL_PREFIX}${process.pid}-${randomBytes(6).toString('hex')}`
+  const source = join(directory, name)
+  const target = join(directory, `${name}.clone`)
+  const content = randomBytes(TRIAL_BYTES)
+  try {
+    await writeNew(source, content)
+    await clone(source, target, signal)
+    await overwriteFirstByte(source, content)
+    if (!(await holds(target, content))) {
+      return { compatible: false, reasons: ['a trial clone did not keep the bytes of its source'] }
+    }
+    return { compatible: true, reasons: [] }
+  } catch (error) {
+    signal?.throwIfAborted()
+    return { compatible: false, reasons: reasonsFor(error, explain, directory) }
+  } finally {
+    await rm(source, { force: true })
+    await rm(target, { force: true })
+  }
+}
+
+function reasonsFor(
+  error: unknown,
+  explain: (error: unknown) => readonly string[],
+  directory: string,
+): readonly string[] {
+  switch (systemCode(error)) {
+    case 'EROFS':
+      return [`'${directory}' is on a read-only mount: snapshots can't be written there`]
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return [`the filesystem of '${directory}' is full: free some space`]
+    case 'EACCES':
+    case 'EPERM':
+      return [`this program may not write in '${directory}': ${describe(error)}`]
+    default:
+      return explain(error)
+  }
+}
+
+async function writeNew(path: string, content: Buffer): Promise<void> {
+  await using handle = await open(path, 'wx', 0o600)
+  await handle.writeFile(content)
+}
+
+async function overwriteFirstByte(path: string, content: Buffer): Promise<void> {
+  await using handle = await open(path, 'r+')
+  await handle.write(Buffer.of(content[0]! ^ 0xff), 0, 1, 0)
+}
+
+async function holds(path: string, content: Buffer): Promise<boolean> {
+  await using handle = await open(path, 'r')
+  return (await handle.readFile()).equals(content)
+}

@@ -1,0 +1,115 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import type { ChangedRange, ChangedRangeBatch } from '../storage-backend.ts'
+
+/** The unit in which a change is reported; bytes. */
+export const COMPARE_BLOCK = 4096
+const PIECE_BYTES = 1024 * 1024
+/** Pieces read ahead: bounds the memory to twice that many mebibytes. */
+const PIECES_AHEAD = 4
+const ZEROS = Buffer.alloc(PIECE_BYTES)
+
+interface Range {
+  readonly start: number
+  readonly length: number
+}
+
+interface Piece extends Range {
+  readonly base: Buffer
+  readonly target: Buffer
+}
+
+/**
+ * Reads the given ranges (ascending, bytes, inside the target) of two files and yields what really differs, in
+ * blocks of 4 KiB: `zero` where the target's block is all zeros, else `data`. Beyond the base's end the base
+ * counts as zeros. Empty batches are left out.
+ *
+ * @throws errors of opening and reading; READ_SHORT as an Error when the target ends before a range does
+ */
+export async function* compareRanges(
+  baseFile: string,
+  targetFile: string,
+  ranges: Iterable<Range> | AsyncIterable<Range>,
+  signal?: AbortSignal,
+): AsyncGenerator<ChangedRangeBatch> {
+  await using base = await open(baseFile, 'r')
+  await using target = await open(targetFile, 'r')
+  const reading: Promise<Piece>[] = []
+  try {
+    for await (const piece of splitIntoPieces(ranges)) {
+      signal?.throwIfAborted()
+      const next = readPiece(base, target, targetFile, piece)
+      // An abandoned piece must not surface as an unhandled rejection; a used one throws where it is awaited.
+      next.catch(() => undefined)
+      reading.push(next)
+      if (reading.length === PIECES_AHEAD) yield* nonEmpty(comparePiece(await reading.shift()!))
+    }
+    while (reading.length > 0) {
+      signal?.throwIfAborted()
+      yield* nonEmpty(comparePiece(await reading.shift()!))
+    }
+  } finally {
+    // The handles may be closed only when nobody reads from them any more.
+    await Promise.allSettled(reading)
+  }
+}
+
+function* nonEmpty(batch: ChangedRangeBatch): Generator<ChangedRangeBatch> {
+  if (batch.length > 0) yield batch
+}
+
+/** Pieces end at multiples of their size, so that blocks keep to the file's own 4 KiB grid. */
+async function* splitIntoPieces(ranges: Iterable<Range> | AsyncIterable<Range>): AsyncGenerator<Range> {
+  for await (const { start, length } of ranges) {
+    for (let at = start; at < start + length; ) {
+      const end = Math.min(start + length, (Math.floor(at / PIECE_BYTES) + 1) * PIECE_BYTES)
+      yield { start: at, length: end - at }
+      at = end
+    }
+  }
+}
+
+async function readPiece(
+  base: FileHandle,
+  target: FileHandle,
+  targetFile: string,
+  range: Range,
+): Promise<Piece> {
+  const buffers = { base: Buffer.allocUnsafe(range.length), target: Buffer.allocUnsafe(range.length) }
+  const [baseBytes, targetBytes] = await Promise.all([
+    readFully(base, buffers.base, range.start),
+    readFully(target, buffers.target, range.start),
+  ])
+  if (targetBytes < range.length) {
+    throw new Error(`'${targetFile}' ended at ${range.start + targetBytes} while it was being compared`)
+  }
+  buffers.base.fill(0, baseBytes)
+  return { ...range, ...buffers }
+}
+
+/** Bytes read: fewer than asked for only at the file's end. */
+async function readFully(handle: FileHandle, buffer: Buffer, position: number): Promise<number> {
+  let filled = 0
+  while (filled < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, position + filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return filled
+}
+
+function comparePiece({ start, base, target }: Piece): ChangedRangeBatch {
+  if (base.equals(target)) return []
+  const changed: { start: number; length: number; kind: ChangedRange['kind'] }[] = []
+  for (let at = 0; at < target.length; ) {
+    const toGrid = COMPARE_BLOCK - ((start + at) % COMPARE_BLOCK)
+    const end = Math.min(target.length, at + toGrid)
+    if (base.compare(target, at, end, at, end) !== 0) {
+      const kind = target.compare(ZEROS, 0, end - at, at, end) === 0 ? 'zero' : 'data'
+      const last = changed.at(-1)
+      if (last?.kind === kind && last.start + last.length === start + at) last.length += end - at
+      else changed.push({ start: start + at, length: end - at, kind })
+    }
+    at = end
+  }
+  return changed
+}
