@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import type { StorageKind } from '../storage/matrix.ts'
+import { command } from './command.ts'
+import type { GuestHelper } from './guest-helper.ts'
+import type { Random } from './random.ts'
+
+const BLOCK = 4096
+const MAX_MOVED_BYTES = 2 * 1024 * 1024
+
+export interface MovableFile {
+  readonly path: string
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface BlockMover {
+  /** What was done, one line each, in order. */
+  readonly history: string[]
+  /**
+   * Moves blocks of a file to another place on the disk without changing a byte, as defragmentation, balance
+   * and deduplication do. A difference computed from addresses that were read before is wrong afterwards.
+   */
+  move(file: MovableFile): Promise<void>
+}
+
+/** @param mountPoint where the files lie; its own folder takes the copies that blocks are moved through */
+export function blockMover(
+  kind: StorageKind,
+  mountPoint: string,
+  helper: GuestHelper,
+  random: Random,
+): BlockMover {
+  const history: string[] = []
+  const weights = { relocate: 8, defragment: 2, balance: kind.filesystem === 'btrfs' ? 1 : 0 }
+  return {
+    history,
+    async move(file) {
+      switch (random.weighted(weights)) {
+        case 'relocate':
+          history.push(await relocate(file, mountPoint, helper, random))
+          break
+        case 'defragment':
+          history.push(await defragment(kind, file))
+          break
+        case 'balance':
+          await command('btrfs', ['balance', 'start', '-d', mountPoint])
+          history.push('balance')
+      }
+    },
+  }
+}
+
+async function relocate(
+  file: MovableFile,
+  mountPoint: string,
+  helper: GuestHelper,
+  random: Random,
+): Promise<string> {
+  const { path } = file
+  const start = random.between(0, Math.floor((file.size - 1) / BLOCK)) * BLOCK
+  const wanted = Math.ceil(random.magnitude(BLOCK, MAX_MOVED_BYTES) / BLOCK) * BLOCK
+  // Deduplication takes whole blocks, or what is left up to the end of the file.
+  const length = Math.min(wanted, file.size - start)
+  const donor = join(mountPoint, `.moved-${random.next()}`)
+  await helper.do({ op: 'relocate', path, start, length, donor })
+  return `relocate ${start}+${length} of ${path}`
+}
+
+async function defragment(kind: StorageKind, { path }: MovableFile): Promise<string> {
+  if (kind.filesystem === 'xfs') await command('xfs_fsr', [path])
+  else await command('btrfs', ['filesystem', 'defragment', '-f', path])
+  return `defragment ${path}`
+}
