@@ -118,9 +118,9 @@ export class RandomGuest {
 
   /** The same blocks at two places of one disk. */
   async cloneRange(): Promise<void> {
-    const { path, model, helper, random } = this.#options
+    const { path, model, helper } = this.#options
     const { start, length } = this.#aligned(MIB)
-    const from = random.between(0, Math.floor((model.size - length) / BLOCK)) * BLOCK
+    const from = Math.floor(this.#range(length, length).start / BLOCK) * BLOCK
     if (Math.abs(from - start) < length) return
     this.#log(`clone range from ${from}`, start, length)
     await helper.do({ op: 'cloneRange', path, start, length, from })
