@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, link, open, unlink } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { callAsync, ioctlNumber } from './libc.ts'
 import { SystemCallError } from './system-call-error.ts'
 
@@ -42,7 +42,7 @@ export async function cloneFile(
 ): Promise<void> {
   signal?.throwIfAborted()
   await using sourceHandle = await open(source, READ_FLAGS)
-  const hidden = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}`)
+  const hidden = join(dirname(target), `.clone-${randomBytes(9).toString('hex')}`)
   await using targetHandle = await open(hidden, 'wx', 0o600)
   try {
     const files = [

@@ -1,0 +1,70 @@
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BackendChoice, BackendRegistry } from '../backends/backend-registry.ts'
+import { TRIAL_PREFIX } from '../backends/trial-clone.ts'
+import { describe, systemCode } from '../errors.ts'
+import type { Mount } from '../storage-backend.ts'
+import { SNAPSHOTS_FOLDER } from './paths.ts'
+
+/** A check writes to the repository, so a list that is asked for every second must not check every time. */
+const FRESH_FOR_MS = 60_000
+const STALE_TRIAL_MS = 3_600_000
+
+interface Entry {
+  readonly choice: Promise<BackendChoice>
+  readonly until: number
+}
+
+/** Remembers which backend a mount got, for a minute, or until the mount or its options change. */
+export class CompatibilityCache {
+  readonly #registry: BackendRegistry
+  readonly #entries = new Map<string, Entry>()
+
+  constructor(registry: BackendRegistry) {
+    this.#registry = registry
+  }
+
+  /** @param fresh check now, whatever is remembered */
+  choose(root: string, mount: Mount, fresh: boolean): Promise<BackendChoice> {
+    const now = Date.now()
+    for (const [key, entry] of this.#entries) {
+      if (entry.until <= now) this.#entries.delete(key)
+    }
+    const { mountId, device, options } = mount
+    const key = JSON.stringify([root, mountId, device, options])
+    const known = this.#entries.get(key)
+    if (known !== undefined && !fresh) return known.choice
+    // No signal: several callers may wait for one check, and the first to go away must not end it.
+    const choice = this.#check(root, mount)
+    this.#entries.set(key, { choice, until: now + FRESH_FOR_MS })
+    return choice
+  }
+
+  async #check(root: string, mount: Mount): Promise<BackendChoice> {
+    const trialDirectory = join(root, SNAPSHOTS_FOLDER)
+    if (this.#registry.knows(mount)) {
+      try {
+        await mkdir(trialDirectory, { recursive: true, mode: 0o750 })
+        await removeStaleTrials(trialDirectory)
+      } catch (error) {
+        return { backend: undefined, reasons: [folderReason(trialDirectory, error)] }
+      }
+    }
+    return this.#registry.choose({ mount, trialDirectory })
+  }
+}
+
+/** Trial files of a program that was killed in the middle of a check. */
+async function removeStaleTrials(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(TRIAL_PREFIX)) continue
+    const path = join(directory, name)
+    const { mtimeMs } = await stat(path)
+    if (Date.now() - mtimeMs > STALE_TRIAL_MS) await rm(path, { force: true })
+  }
+}
+
+function folderReason(directory: string, error: unknown): string {
+  if (systemCode(error) === 'EROFS') return `mounted read-only: snapshots can't be written to '${directory}'`
+  return `the folder for snapshots '${directory}' can't be made or read: ${describe(error)}`
+}

@@ -1,0 +1,117 @@
+import { describe } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { SnapshotFiles } from './snapshot-files.ts'
+import type { SnapshotRecord, VmRecord } from './snapshot-record.ts'
+import type { SnapshotStore } from './snapshot-store.ts'
+import type { VmLocks } from './vm-locks.ts'
+
+/** At start another server may be in the middle of an operation: its lock tells, and there is no reason to wait. */
+const RECOVERY_PATIENCE_MS = 2_000
+
+/**
+ * The order of writing that makes a snapshot whole or gone, whenever the program dies:
+ * `creating` is written before the first file, and rolled back; `deleting` is written before the first file goes, and
+ * rolled forward. Every method but `recoverAll` is called with the VM's lock held.
+ */
+export class SnapshotJournal {
+  readonly #store: SnapshotStore
+  readonly #files: SnapshotFiles
+  readonly #locks: VmLocks
+  readonly #log: Log
+
+  constructor(store: SnapshotStore, files: SnapshotFiles, locks: VmLocks, log: Log) {
+    this.#store = store
+    this.#files = files
+    this.#locks = locks
+    this.#log = log
+  }
+
+  /** The VM's record, with what a killed program left behind cleared away as far as that can be done now. */
+  async settled(vmId: string): Promise<VmRecord> {
+    const record = await this.#store.read(vmId)
+    if (record.snapshots.every((snapshot) => snapshot.state === 'ready')) return record
+    const kept: SnapshotRecord[] = []
+    for (const snapshot of record.snapshots) {
+      if (snapshot.state === 'ready' || !(await this.#clear(vmId, snapshot))) kept.push(snapshot)
+    }
+    const settled = { ...record, snapshots: kept }
+    await this.#store.write(settled)
+    return settled
+  }
+
+  /**
+   * Records `draft`, lets `make` produce its files, and records the result as ready. If anything fails, files and
+   * record are gone when the error arrives.
+   */
+  async create<Result>(
+    before: VmRecord,
+    draft: SnapshotRecord,
+    make: () => Promise<{ readonly record: SnapshotRecord; readonly result: Result }>,
+  ): Promise<Result> {
+    await this.#store.write({ ...before, snapshots: [...before.snapshots, draft] })
+    try {
+      const { record, result } = await make()
+      await this.#store.write({ ...before, snapshots: [...before.snapshots, record] })
+      return result
+    } catch (error) {
+      if (await this.#clear(before.vmId, draft)) await this.#forgetAfterFailure(before)
+      throw error
+    }
+  }
+
+  /** Removes a snapshot's files and record. @throws REPOSITORY_NOT_MOUNTED with nothing changed */
+  async delete(before: VmRecord, snapshot: SnapshotRecord): Promise<VmRecord> {
+    await this.#files.assertReachable(snapshot)
+    const others = before.snapshots.filter(({ id }) => id !== snapshot.id)
+    const marked = before.snapshots.map((known) =>
+      known.id === snapshot.id ? { ...known, state: 'deleting' as const } : known,
+    )
+    await this.#store.write({ ...before, snapshots: marked })
+    await this.#files.remove(before.vmId, snapshot)
+    const after = { ...before, snapshots: others }
+    await this.#store.write(after)
+    return after
+  }
+
+  /** Clears away what a killed program left behind, for all VMs. Never fails for one VM's sake. */
+  async recoverAll(): Promise<void> {
+    for (const vmId of await this.#store.vmIds()) {
+      try {
+        const { snapshots } = await this.#store.read(vmId)
+        if (snapshots.every((snapshot) => snapshot.state === 'ready')) continue
+        await this.#locks.hold(vmId, () => this.settled(vmId), undefined, RECOVERY_PATIENCE_MS)
+      } catch (error) {
+        this.#log.warn(
+          { vm: vmId, err: error },
+          'recovery of a VM is put off: it is tried again at its next snapshot',
+        )
+      }
+    }
+  }
+
+  async #clear(vmId: string, snapshot: SnapshotRecord): Promise<boolean> {
+    const fields = { vm: vmId, snapshot: snapshot.id, state: snapshot.state }
+    try {
+      await this.#files.remove(vmId, snapshot)
+      this.#log.info(fields, 'the files of an unfinished snapshot were removed')
+      return true
+    } catch (error) {
+      this.#log.warn(
+        { ...fields, err: error },
+        `the files of an unfinished snapshot could not be removed, it is tried again later: ${describe(error)}`,
+      )
+      return false
+    }
+  }
+
+  async #forgetAfterFailure(before: VmRecord): Promise<void> {
+    try {
+      await this.#store.write(before)
+    } catch (error) {
+      this.#log.error(
+        { vm: before.vmId, err: error },
+        'the record of a failed snapshot could not be removed; its files are gone, and the next start removes it',
+      )
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import type { DiskMap, MapOptions, SnapshotMap } from '../services.ts'
+import type { DiskMaps } from './disk-maps.ts'
+import type { SnapshotRecord } from './snapshot-record.ts'
+
+/** Maps of whole snapshots: those of their disks, one after the other. */
+export class SnapshotMaps {
+  readonly #disks: DiskMaps
+
+  constructor(disks: DiskMaps) {
+    this.#disks = disks
+  }
+
+  /** @throws as DiskMaps.allocated */
+  allocated(
+    vmId: string,
+    snapshot: SnapshotRecord,
+    options: MapOptions,
+    signal?: AbortSignal,
+  ): Promise<SnapshotMap> {
+    return this.#collect(vmId, snapshot, (disk) => this.#disks.allocated(disk, options, signal))
+  }
+
+  /** A disk that the base lacks comes whole. @throws as DiskMaps.changed */
+  changed(
+    vmId: string,
+    base: SnapshotRecord,
+    snapshot: SnapshotRecord,
+    options: MapOptions,
+    signal?: AbortSignal,
+  ): Promise<SnapshotMap> {
+    return this.#collect(vmId, snapshot, (disk) => {
+      const older = base.disks.find(({ name }) => name === disk.name)
+      return older === undefined
+        ? this.#disks.allocated(disk, options, signal)
+        : this.#disks.changed(older, disk, options, signal)
+    })
+  }
+
+  async #collect(
+    vmId: string,
+    snapshot: SnapshotRecord,
+    map: (disk: SnapshotRecord['disks'][number]) => Promise<DiskMap>,
+  ): Promise<SnapshotMap> {
+    const disks: DiskMap[] = []
+    for (const disk of snapshot.disks) disks.push(await map(disk))
+    return { id: snapshot.id, vmId, createdAt: snapshot.createdAt, disks }
+  }
+}

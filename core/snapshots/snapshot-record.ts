@@ -1,0 +1,81 @@
+import { DiskferryError } from '../errors.ts'
+import type { DiskSnapshot } from '../services.ts'
+
+/** `creating` and `deleting` are steps of the journal: such a snapshot is shown to nobody. */
+export type SnapshotState = 'creating' | 'ready' | 'deleting'
+
+export interface SnapshotRecord {
+  readonly id: string
+  readonly state: SnapshotState
+  /** ISO 8601, UTC, milliseconds; later than that of every earlier snapshot of the VM. */
+  readonly createdAt: string
+  readonly vmUuid: string
+  readonly vmFriendlyName: string
+  readonly disks: readonly DiskRecord[]
+}
+
+export interface DiskRecord extends DiskSnapshot {
+  readonly repositoryId: string
+  /** The repository's folder without links; the clone lies below it. */
+  readonly root: string
+}
+
+/** Everything that is known of one VM's snapshots, oldest first: one value in the store, one atomic write. */
+export interface VmRecord {
+  readonly version: 1
+  readonly vmId: string
+  readonly snapshots: readonly SnapshotRecord[]
+}
+
+export function emptyVmRecord(vmId: string): VmRecord {
+  return { version: 1, vmId, snapshots: [] }
+}
+
+/** Checks a value from the store. @throws STORE_FAILED */
+export function checkVmRecord(value: unknown, vmId: string): VmRecord {
+  const record = value as VmRecord
+  const sound =
+    isObject(record) &&
+    record.version === 1 &&
+    record.vmId === vmId &&
+    Array.isArray(record.snapshots) &&
+    record.snapshots.every(isSnapshotRecord)
+  if (sound) return record
+  throw new DiskferryError(
+    'STORE_FAILED',
+    `the database holds something for VM ${JSON.stringify(vmId)} that this version can't read; the files of its snapshots are untouched: see docs/operations.md`,
+  )
+}
+
+function isSnapshotRecord(value: unknown): value is SnapshotRecord {
+  const snapshot = value as SnapshotRecord
+  return (
+    isObject(snapshot) &&
+    isText(snapshot.id) &&
+    (snapshot.state === 'creating' || snapshot.state === 'ready' || snapshot.state === 'deleting') &&
+    isText(snapshot.createdAt) &&
+    !Number.isNaN(Date.parse(snapshot.createdAt)) &&
+    Array.isArray(snapshot.disks) &&
+    snapshot.disks.every(isDiskRecord)
+  )
+}
+
+function isDiskRecord(value: unknown): value is DiskRecord {
+  const disk = value as DiskRecord
+  return (
+    isObject(disk) &&
+    [disk.name, disk.path, disk.parentPath, disk.root, disk.repositoryMountPoint, disk.backend].every(
+      isText,
+    ) &&
+    Number.isSafeInteger(disk.size) &&
+    disk.size >= 0
+  )
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}

@@ -1,0 +1,180 @@
+import { DiskferryError } from '../errors.ts'
+import type { MapOptions, OpenDisk, SnapshotMap, Snapshots } from '../services.ts'
+import { type SnapshotIds, type VmCatalogue, type VmPlan, vmNotFound } from '../vms/vm-catalogue.ts'
+import type { DiskMaps } from './disk-maps.ts'
+import { draftSnapshot } from './draft-snapshot.ts'
+import type { SnapshotFiles } from './snapshot-files.ts'
+import type { SnapshotJournal } from './snapshot-journal.ts'
+import type { SnapshotMaps } from './snapshot-maps.ts'
+import type { SnapshotRecord } from './snapshot-record.ts'
+import type { SnapshotStore } from './snapshot-store.ts'
+import type { VmLocks } from './vm-locks.ts'
+
+export interface SnapshotServiceParts {
+  readonly vms: VmCatalogue
+  readonly store: SnapshotStore
+  readonly journal: SnapshotJournal
+  readonly files: SnapshotFiles
+  readonly locks: VmLocks
+  readonly disks: DiskMaps
+  readonly maps: SnapshotMaps
+}
+
+export class SnapshotService implements Snapshots {
+  readonly #parts: SnapshotServiceParts
+
+  constructor(parts: SnapshotServiceParts) {
+    this.#parts = parts
+  }
+
+  async create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap> {
+    const { vms, locks, journal, files, maps } = this.#parts
+    // Before the lock, so that a stranger's ids leave no lock files behind.
+    if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
+    return locks.hold(
+      vmId,
+      async () => {
+        const plan = await vms.plan(vmId, true, signal)
+        if (plan.reasons.length > 0) throw notCompatible(plan)
+        const before = await journal.settled(vmId)
+        const { draft, tasks } = draftSnapshot(plan, before)
+        return journal.create(before, draft, async () => {
+          const record = await files.make(vmId, draft, tasks, signal)
+          // The map belongs to the answer: without it the client would not know what to fetch.
+          const result = await maps.allocated(vmId, record, options, signal)
+          if (signal?.aborted) throw new DiskferryError('ABORTED', `VM ${vmId}: the client went away`)
+          return { record, result }
+        })
+      },
+      signal,
+    )
+  }
+
+  async list(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<readonly SnapshotMap[]> {
+    const snapshots = await this.#ready(vmId)
+    if (snapshots.length === 0 && !(await this.#parts.vms.has(vmId, signal))) throw vmNotFound(vmId)
+    const maps: SnapshotMap[] = []
+    for (const snapshot of snapshots) maps.push(await this.#allocated(vmId, snapshot, options, signal))
+    return maps
+  }
+
+  async get(
+    vmId: string,
+    snapshotId: string,
+    options: MapOptions,
+    signal?: AbortSignal,
+  ): Promise<SnapshotMap> {
+    const snapshots = await this.#ready(vmId)
+    const snapshot = findSnapshot(snapshots, vmId, snapshotId)
+    const { compareTo } = options
+    if (compareTo === undefined) return this.#allocated(vmId, snapshot, options, signal)
+    const base = findSnapshot(snapshots, vmId, compareTo)
+    if (snapshots.indexOf(base) >= snapshots.indexOf(snapshot)) {
+      throw new DiskferryError('COMPARE_NOT_OLDER', 'compareTo snapshot must be older than this snapshot')
+    }
+    return this.#unlessDeleted(vmId, [base, snapshot], () =>
+      this.#parts.maps.changed(vmId, base, snapshot, options, signal),
+    )
+  }
+
+  async delete(vmId: string, snapshotId: string, signal?: AbortSignal): Promise<void> {
+    const { store, locks, journal } = this.#parts
+    if (!(await store.read(vmId)).snapshots.some(({ id }) => id === snapshotId)) return
+    await locks.hold(
+      vmId,
+      async () => {
+        const before = await journal.settled(vmId)
+        const snapshot = before.snapshots.find(({ id }) => id === snapshotId)
+        if (snapshot !== undefined) await journal.delete(before, snapshot)
+      },
+      signal,
+    )
+  }
+
+  async purge(vmId: string, signal?: AbortSignal): Promise<void> {
+    const { store, locks, journal, vms } = this.#parts
+    if ((await store.read(vmId)).snapshots.length === 0) {
+      if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
+      return
+    }
+    await locks.hold(
+      vmId,
+      async () => {
+        let record = await journal.settled(vmId)
+        for (const snapshot of record.snapshots) record = await journal.delete(record, snapshot)
+      },
+      signal,
+    )
+  }
+
+  async openDisk(vmId: string, snapshotId: string, diskName: string): Promise<OpenDisk> {
+    const snapshot = findSnapshot(await this.#ready(vmId), vmId, snapshotId)
+    const disk = snapshot.disks.find(({ name }) => name === diskName)
+    if (disk === undefined) {
+      throw new DiskferryError(
+        'DISK_NOT_FOUND',
+        `snapshot ${snapshotId} has no disk ${JSON.stringify(diskName)}; it has ${snapshot.disks.map(({ name }) => name).join(', ')}`,
+      )
+    }
+    return this.#unlessDeleted(vmId, [snapshot], () => this.#parts.disks.open(snapshot, disk))
+  }
+
+  #allocated(
+    vmId: string,
+    snapshot: SnapshotRecord,
+    options: MapOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<SnapshotMap> {
+    return this.#unlessDeleted(vmId, [snapshot], () =>
+      this.#parts.maps.allocated(vmId, snapshot, options, signal),
+    )
+  }
+
+  /** A snapshot that was deleted while it was being read is not damaged but gone. */
+  async #unlessDeleted<Result>(
+    vmId: string,
+    read: readonly SnapshotRecord[],
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await work()
+    } catch (error) {
+      const stillThere = new Set((await this.#ready(vmId)).map(({ id }) => id))
+      const gone = read.find(({ id }) => !stillThere.has(id))
+      throw gone === undefined ? error : snapshotNotFound(vmId, gone.id, error)
+    }
+  }
+
+  async #ready(vmId: string): Promise<readonly SnapshotRecord[]> {
+    return (await this.#parts.store.read(vmId)).snapshots.filter(({ state }) => state === 'ready')
+  }
+}
+
+/** The ids of a VM's finished snapshots, oldest first, for the list of VMs. */
+export function storedSnapshotIds(store: SnapshotStore): SnapshotIds {
+  return {
+    async idsOf(vmId) {
+      const { snapshots } = await store.read(vmId)
+      return snapshots.filter(({ state }) => state === 'ready').map(({ id }) => id)
+    },
+  }
+}
+
+function findSnapshot(snapshots: readonly SnapshotRecord[], vmId: string, id: string): SnapshotRecord {
+  const snapshot = snapshots.find((known) => known.id === id)
+  if (snapshot === undefined) throw snapshotNotFound(vmId, id)
+  return snapshot
+}
+
+function snapshotNotFound(vmId: string, id: string, cause?: unknown): DiskferryError {
+  return new DiskferryError('SNAPSHOT_NOT_FOUND', `VM ${vmId} has no snapshot ${JSON.stringify(id)}`, {
+    cause,
+  })
+}
+
+function notCompatible({ vm, reasons }: VmPlan): DiskferryError {
+  return new DiskferryError(
+    'VM_NOT_COMPATIBLE',
+    `no snapshot of VM ${vm.name} (${vm.friendlyName}) can be taken: ${reasons.join('; ')}`,
+  )
+}

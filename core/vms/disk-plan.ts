@@ -1,0 +1,103 @@
+import { lstat, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, systemCode } from '../errors.ts'
+import type { VmDisk } from '../inventory.ts'
+import type { MountGuard } from '../repositories/mount-guard.ts'
+import { isInside, longestParent, SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
+import type { ResolvedRepository } from '../repositories/repository-catalogue.ts'
+import type { DiskView } from '../services.ts'
+import type { Mount, StorageBackend } from '../storage-backend.ts'
+
+/** What a disk needs to be cloned. */
+export interface CloneSource {
+  /** The disk's file, without links. */
+  readonly file: string
+  readonly repositoryId: string
+  readonly repositoryMountPoint: string
+  /** The repository's folder, without links. */
+  readonly root: string
+  readonly mount: Mount
+  readonly backend: StorageBackend
+}
+
+export interface DiskPlan {
+  readonly view: DiskView
+  /** Stands in the way of a snapshot: a disk that the VM writes and that can't be cloned. */
+  readonly blocks: boolean
+  /** Only for a disk that is to be cloned. */
+  readonly source?: CloneSource
+}
+
+/** Looks at the file behind a disk line and says whether, and how, it can be cloned. */
+export async function planDisk(
+  disk: VmDisk,
+  name: string,
+  repositories: readonly ResolvedRepository[],
+  guard: MountGuard,
+): Promise<DiskPlan> {
+  const { path, deviceName, mode, scheme } = disk
+  const view = { name, path, deviceName, mode, compatible: false, size: null, backend: null }
+  const readOnly = disk.cdrom ? 'a CD-ROM' : mode === 'r' ? 'read-only' : undefined
+  if (readOnly !== undefined) {
+    return {
+      view: { ...view, incompatibleReason: `${readOnly}: the VM does not write it, it is not cloned` },
+      blocks: false,
+    }
+  }
+  const blocked = (incompatibleReason: string, known: Partial<DiskView> = {}): DiskPlan => ({
+    view: { ...view, ...known, incompatibleReason },
+    blocks: true,
+  })
+  if (scheme !== 'file') {
+    return blocked(`a ${scheme}: disk is not a file in a repository; a snapshot without it would lack a disk`)
+  }
+
+  let file: string
+  let size: number
+  try {
+    file = await realpath(path)
+    const status = await lstat(file)
+    if (!status.isFile()) return blocked(`'${file}' is not a regular file`)
+    size = status.size
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return blocked(`its file '${path}' is missing`)
+    return blocked(`its file '${path}' can't be looked at: ${describe(error)}`)
+  }
+
+  const inside = repositories.filter((resolved) => resolved.root !== null)
+  const home = longestParent(inside, (resolved) => resolved.root!, file)
+  if (home === undefined || home.root === null)
+    return blocked(`'${file}' lies outside every repository`, { size })
+  if (home.mount === null || home.backend === null) {
+    return blocked(
+      `its repository '${home.repository.mountPoint}' can't be used: ${home.reasons.join('; ')}`,
+      { size },
+    )
+  }
+  const backend = home.backend.manifest.name
+  if (isInside(join(home.root, SNAPSHOTS_FOLDER), file)) {
+    return blocked(`'${file}' lies in the folder of the snapshots, which a VM must not write`, {
+      size,
+      backend,
+    })
+  }
+  const holding = await guard.holding(file)
+  if (holding?.mountId !== home.mount.mountId) {
+    return blocked(`'${file}' lies on another filesystem that is mounted inside the repository`, {
+      size,
+      backend,
+    })
+  }
+  return {
+    view: { ...view, compatible: true, size, backend },
+    blocks: false,
+    source: {
+      file,
+      repositoryId: home.repository.id,
+      repositoryMountPoint: home.repository.mountPoint,
+      root: home.root,
+      mount: home.mount,
+      backend: home.backend,
+    },
+  }
+}
