@@ -11,11 +11,15 @@ const SQLITE_HEADER = 'SQLite format 3\0'
 const BOLT_MAGIC = 0xed0cdaed
 const BOLT_MAGIC_OFFSET = 16
 
+/** Namespaces of the one database: VMs with their snapshots, and the certificates of OVM managers. */
+export const VMS_NAMESPACE = 'vm'
+export const MANAGER_PINS_NAMESPACE = 'manager-pin'
+
 export interface OpenedDatabase {
   /** The file that is used: `dbFile`, or one beside it where that belongs to the ancestor. */
   readonly file: string
   /** A namespace of the database as a Keyv that throws its errors. */
-  keyv(namespace: string): Keyv
+  keyv<Value>(namespace: string): Keyv<Value>
   close(): Promise<void>
 }
 

@@ -1,0 +1,43 @@
+import { Command } from 'commander'
+import packageJson from '../package.json' with { type: 'json' }
+import { demo } from './demo/demo.ts'
+import { forgetManager } from './forget-manager.ts'
+import { hashPassword } from './hash-password.ts'
+import { serve } from './serve.ts'
+
+/** The ancestor's file, so that an upgrade needs no change to a unit or a script. */
+export const DEFAULT_CONFIG_FILE = '/etc/coriolis-ovm-exporter/config.toml'
+
+/** The command line. Each command's work is in a file of its own. */
+export function createProgram(): Command {
+  const program = new Command('diskferry')
+    .description('Full and incremental exports of virtual machine disks from a hypervisor host')
+    .version(packageJson.version)
+    .showHelpAfterError()
+
+  program
+    .command('serve')
+    .description('serve the REST API until SIGTERM')
+    .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
+    .action(({ config }: { config: string }) => serve(config))
+
+  program
+    .command('hash-password')
+    .description('read a password and print the line for auth.users')
+    .action(() => hashPassword(process.stdin, process.stdout))
+
+  program
+    .command('forget-manager')
+    .description('forget the pinned certificate of the OVM manager, after it was changed on purpose')
+    .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
+    .action(({ config }: { config: string }) => forgetManager(config, process.stdout))
+
+  program
+    .command('demo')
+    .description('show a full and an incremental export on a real filesystem, then clean up')
+    .option('--keep', 'leave the server up until Ctrl-C and print how to talk to it')
+    .option('--directory <folder>', 'use a folder on an existing reflink filesystem; needs no root')
+    .action((options: { keep?: true; directory?: string }) => demo(options))
+
+  return program
+}

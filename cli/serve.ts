@@ -1,0 +1,120 @@
+import { dirname } from 'node:path'
+import type { Logger } from 'pino'
+import type { Config } from '../config/config.ts'
+import { loadConfig } from '../config/load-config.ts'
+import { createServer, type Server } from '../container.ts'
+import { DiskferryError, describe, systemCode } from '../core/errors.ts'
+import { createLogger } from './logger.ts'
+
+export interface RunningServer {
+  /** `https://127.0.0.1:5544` */
+  readonly address: string
+  /** Ends when the last request has been answered or the grace period is over. */
+  stop(): Promise<void>
+}
+
+/**
+ * Serves until SIGTERM or SIGINT, then lets running requests finish for `api.shutdown_grace`. A second signal ends
+ * them at once.
+ *
+ * @throws CONFIG_INVALID, STORE_FAILED; USAGE when the address can't be listened on
+ */
+export async function serve(configFile: string): Promise<void> {
+  const { config, warnings } = await loadConfig(configFile)
+  const { logger, reopen } = createLogger({
+    level: config.logLevel,
+    ...(config.logFile !== undefined && { file: config.logFile }),
+  })
+  for (const warning of warnings) logger.warn({ config: configFile }, warning)
+  process.on('SIGHUP', reopen)
+  process.on('unhandledRejection', (reason) => {
+    logger.fatal({ err: reason }, 'a promise was rejected and nobody looked: this is a bug, the program ends')
+    process.exit(1)
+  })
+  const server = await startServer(config, dirname(configFile), logger)
+  await untilTold(server, logger)
+}
+
+/** Recovers what a killed program left, then listens. */
+export async function startServer(
+  config: Config,
+  configDirectory: string,
+  logger: Logger,
+): Promise<RunningServer> {
+  const server = await createServer(config, configDirectory, logger)
+  if (server.databaseFile !== config.dbFile) {
+    logger.warn(
+      { db_file: config.dbFile, used: server.databaseFile },
+      'db_file belongs to the Coriolis OVM exporter and is left as it is; the file beside it is used instead',
+    )
+  }
+  try {
+    await server.journal.recoverAll()
+    await logRepositories(server, logger)
+    const address = await listen(server, config)
+    logger.info({ address, pid: process.pid }, 'listening')
+    return { address, stop: () => stop(server, config.api.shutdownGraceMs, logger) }
+  } catch (error) {
+    await server.app.close()
+    await server.close()
+    throw error
+  }
+}
+
+async function listen({ app }: Server, { api }: Config): Promise<string> {
+  try {
+    return await app.listen({ host: api.bind, port: api.port })
+  } catch (error) {
+    const reasons: Readonly<Record<string, string>> = {
+      EADDRINUSE:
+        'another program listens there already, perhaps a second Diskferry or the Coriolis OVM exporter',
+      EADDRNOTAVAIL: 'this host has no such address',
+      EACCES: 'a port below 1024 needs root or CAP_NET_BIND_SERVICE',
+    }
+    const reason = reasons[systemCode(error) ?? ''] ?? describe(error)
+    throw new DiskferryError('USAGE', `can't listen on ${api.bind} port ${api.port}: ${reason}`, {
+      cause: error,
+    })
+  }
+}
+
+async function logRepositories({ repositories }: Server, logger: Logger): Promise<void> {
+  try {
+    for (const { id, mountPoint, backend, reasons, problems } of await repositories.list()) {
+      const fields = { repository: id, mount_point: mountPoint, backend, reasons, problems }
+      if (backend === null || problems.length > 0) logger.warn(fields, 'repository with problems')
+      else logger.info(fields, 'repository')
+    }
+  } catch (error) {
+    logger.error({ err: error }, `the inventory can't be read: ${describe(error)}`)
+  }
+}
+
+async function stop({ app, close }: Server, graceMs: number, logger: Logger): Promise<void> {
+  const impatience = setTimeout(() => {
+    logger.warn({ grace_ms: graceMs }, 'requests were still running after the grace period and are cut off')
+    app.server.closeAllConnections()
+  }, graceMs)
+  try {
+    await app.close()
+  } finally {
+    clearTimeout(impatience)
+    await close()
+  }
+}
+
+async function untilTold(server: RunningServer, logger: Logger): Promise<void> {
+  const signal = await new Promise<NodeJS.Signals>((resolve) => {
+    process.once('SIGTERM', resolve)
+    process.once('SIGINT', resolve)
+  })
+  logger.info({ signal }, 'stopping: running requests may finish')
+  const atOnce = (second: NodeJS.Signals) => {
+    logger.warn({ signal: second }, 'told a second time: ending at once')
+    process.exit(1)
+  }
+  process.on('SIGTERM', atOnce)
+  process.on('SIGINT', atOnce)
+  await server.stop()
+  logger.info({}, 'stopped')
+}
