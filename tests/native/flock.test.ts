@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { acquireFlock } from '../../native/flock.ts'
+
+describe('a file lock', () => {
+  let folder = ''
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'diskferry-flock-'))
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  it('is held by one at a time and handed on when it is given up', async () => {
+    const file = join(folder, 'one')
+    const first = await acquireFlock(file)
+    let second: AsyncDisposable | undefined
+    const waiting = acquireFlock(file).then((lock) => {
+      second = lock
+    })
+    await assert.rejects(acquireFlock(file, AbortSignal.timeout(50)), { name: 'TimeoutError' })
+    assert.equal(second, undefined)
+    await first[Symbol.asyncDispose]()
+    await waiting
+    await second![Symbol.asyncDispose]()
+  })
+
+  it('holds against another process, and is free when that process is killed', async () => {
+    const file = join(folder, 'two')
+    const other = spawn('flock', ['--exclusive', file, 'sh', '-c', 'echo held; sleep 60'], { detached: true })
+    await once(other.stdout, 'data')
+    await assert.rejects(acquireFlock(file, AbortSignal.timeout(50)), { name: 'TimeoutError' })
+    process.kill(-other.pid!, 'SIGKILL')
+    const lock = await acquireFlock(file, AbortSignal.timeout(10_000))
+    await lock[Symbol.asyncDispose]()
+  })
+
+  it('in a folder that is not there fails with the path', async () => {
+    await assert.rejects(acquireFlock(join(folder, 'missing', 'lock')), { code: 'ENOENT' })
+  })
+})
