@@ -4,6 +4,9 @@ import { runCommand } from './run-command.ts'
 
 const MIB = 1024 * 1024
 const BLOCK = 4096
+/** Guests write again and again in few places: a journal, a database, a log. */
+const HOT_SPOTS = 6
+const HOT_SPOT_BYTES = 8 * MIB
 
 export interface DemoDisk {
   readonly path: string
@@ -34,10 +37,16 @@ export class DemoGuest {
   async work(signal: AbortSignal): Promise<void> {
     for (const disk of this.disks) {
       await using file = await open(disk.path, 'r+')
-      for (let count = 0; count < 300; count++) {
+      for (let spot = 0; spot < HOT_SPOTS; spot++) {
         signal.throwIfAborted()
-        const start = randomInt(disk.size / BLOCK) * BLOCK
-        await writeRandom(file, start, Math.min(BLOCK * randomInt(1, 5), disk.size - start))
+        const spotStart = randomInt((disk.size - HOT_SPOT_BYTES) / BLOCK) * BLOCK
+        for (let count = 0; count < 50; count++) {
+          await writeRandom(
+            file,
+            spotStart + randomInt(HOT_SPOT_BYTES / BLOCK - 4) * BLOCK,
+            BLOCK * randomInt(1, 5),
+          )
+        }
       }
       await writeRandom(file, disk.size / 2 + 20 * MIB, 5 * MIB)
     }

@@ -24,36 +24,47 @@ export function printReport(out: TextOutput, disks: readonly DiskResult[]): void
     ]),
   ]
   out.write(`\n${alignColumns(rows)}\n`)
-  out.write('\nwhat changed between the snapshots:  # fetched  0 zeroed  = unchanged data  . hole\n')
+  out.write('\nwhat changed between the snapshots\n')
   const width = Math.max(...disks.map((disk) => disk.name.length))
   for (const disk of disks) out.write(`${disk.name.padEnd(width)} |${picture(disk)}|\n`)
+  out.write('# fetched  + partly fetched  0 zeroed  o partly zeroed  = unchanged  . hole\n')
   out.write('\nEvery byte of the incremental copies equals the snapshot.\n')
 }
 
-/** One character for an equal part of the disk; what changed wins over what did not. */
+/** One character for an equal part of the disk, by what is most remarkable about it. */
 export function picture({
   size,
   allocated,
   changed,
 }: Pick<DiskResult, 'size' | 'allocated' | 'changed'>): string {
-  const cells = new Array<string>(PICTURE_COLUMNS).fill('.')
-  const paint = (chunks: readonly ChunkJson[], mark: string) => {
-    for (const { start, length } of chunks) {
-      const first = Math.floor((start / size) * PICTURE_COLUMNS)
-      const last = Math.floor(((start + length - 1) / size) * PICTURE_COLUMNS)
-      cells.fill(mark, first, last + 1)
+  const cell = size / PICTURE_COLUMNS
+  const fetched = bytesByCell(
+    changed.filter((chunk) => chunk.zero !== true),
+    cell,
+  )
+  const zeroed = bytesByCell(
+    changed.filter((chunk) => chunk.zero === true),
+    cell,
+  )
+  const held = bytesByCell(allocated, cell)
+  return Array.from({ length: PICTURE_COLUMNS }, (_, index) => {
+    if (fetched[index]! > cell / 2) return '#'
+    if (zeroed[index]! > cell / 2) return '0'
+    if (fetched[index]! > 0) return '+'
+    if (zeroed[index]! > 0) return 'o'
+    return held[index]! > 0 ? '=' : '.'
+  }).join('')
+}
+
+function bytesByCell(chunks: readonly ChunkJson[], cell: number): readonly number[] {
+  const cells = new Array<number>(PICTURE_COLUMNS).fill(0)
+  for (const { start, length } of chunks) {
+    const end = start + length
+    for (let index = Math.floor(start / cell); index < PICTURE_COLUMNS && index * cell < end; index++) {
+      cells[index]! += Math.min(end, (index + 1) * cell) - Math.max(start, index * cell)
     }
   }
-  paint(allocated, '=')
-  paint(
-    changed.filter((chunk) => chunk.zero === true),
-    '0',
-  )
-  paint(
-    changed.filter((chunk) => chunk.zero !== true),
-    '#',
-  )
-  return cells.join('')
+  return cells
 }
 
 function sum(chunks: readonly ChunkJson[]): number {

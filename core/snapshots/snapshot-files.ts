@@ -54,14 +54,23 @@ export class SnapshotFiles {
     }
   }
 
-  /** @throws REPOSITORY_NOT_MOUNTED when one of the snapshot's repositories is not there; nothing is changed then */
-  async assertReachable(record: SnapshotRecord): Promise<void> {
-    for (const root of rootsOf(record)) await this.#guard.assertMounted(root)
+  /** Before anything is changed. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY */
+  async assertRemovable(record: SnapshotRecord): Promise<void> {
+    for (const root of rootsOf(record)) {
+      const { readOnly } = await this.#guard.assertMounted(root)
+      if (readOnly) {
+        throw new DiskferryError(
+          'REPOSITORY_READ_ONLY',
+          `the repository '${root}' is mounted read-only, so snapshot ${record.id} can't be deleted: look into the kernel log for the reason, then remount it`,
+          { clientMessage: 'The repository is mounted read-only; nothing was changed.' },
+        )
+      }
+    }
   }
 
   /** Removes all files of a snapshot, as far as they are there. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY */
   async remove(vmId: string, record: SnapshotRecord): Promise<void> {
-    await this.assertReachable(record)
+    await this.assertRemovable(record)
     for (const root of rootsOf(record)) {
       try {
         await removeSnapshotFolder(root, record.id, this.#guard)

@@ -59,9 +59,9 @@ export class SnapshotJournal {
     }
   }
 
-  /** Removes a snapshot's files and record. @throws REPOSITORY_NOT_MOUNTED with nothing changed */
+  /** Removes a snapshot's files and record. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY with nothing changed */
   async delete(before: VmRecord, snapshot: SnapshotRecord): Promise<VmRecord> {
-    await this.#files.assertReachable(snapshot)
+    await this.#files.assertRemovable(snapshot)
     const others = before.snapshots.filter(({ id }) => id !== snapshot.id)
     const marked = before.snapshots.map((known) =>
       known.id === snapshot.id ? { ...known, state: 'deleting' as const } : known,

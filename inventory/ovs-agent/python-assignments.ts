@@ -48,9 +48,11 @@ export function parsePythonAssignments(source: Buffer, needed: ReadonlySet<strin
 
 interface Statement {
   readonly tokens: readonly PythonToken[]
-  /** Part of a block, such as the body of an `if`. */
-  readonly indented: boolean
+  /** Part of a block, such as the body of an `if`: it may run or not. */
+  readonly inBlock: boolean
 }
+
+const BLOCK = /^(class|def|elif|else|except|finally|for|if|try|while|with)$/
 
 type Assigned = { readonly name: string; readonly value: PythonValue } | { readonly reason: string }
 
@@ -59,7 +61,7 @@ function assign(statement: Statement, values: ReadonlyMap<string, PythonAssignme
   if (target?.kind !== 'name' || operator?.kind !== 'operator' || !/^\+?=$/.test(operator.text)) {
     return { reason: `${show(statement.tokens)} is no plain assignment` }
   }
-  if (statement.indented) return { reason: `the assignment to ${target.text} is indented` }
+  if (statement.inBlock) return { reason: `the assignment to ${target.text} is indented or in a block` }
   const value = parsePythonLiteral(rest)
   if (value.type === 'not-literal') return { reason: `${target.text} gets no plain value: ${value.reason}` }
   if (operator.text === '=') return { name: target.text, value }
@@ -72,20 +74,21 @@ function assign(statement: Statement, values: ReadonlyMap<string, PythonAssignme
 
 function* statements(tokens: readonly PythonToken[]): Generator<Statement> {
   let current: PythonToken[] = []
-  let indented = false
+  let inBlock = false
   let lineBegins = true
   for (const token of tokens) {
     if (token.kind !== 'end') {
-      if (lineBegins) indented = token.column > 0
+      // After `if x:` all the statements of the line belong to the block.
+      if (lineBegins) inBlock = token.column > 0 || BLOCK.test(token.text)
       lineBegins = false
       current.push(token)
       continue
     }
-    if (current.length > 0) yield { tokens: current, indented }
+    if (current.length > 0) yield { tokens: current, inBlock }
     current = []
-    if (token.text === '\n') lineBegins = true
+    lineBegins = token.text === '\n'
   }
-  if (current.length > 0) yield { tokens: current, indented }
+  if (current.length > 0) yield { tokens: current, inBlock }
 }
 
 /** Latin1, one character a byte, lines ended by LF as Python reads them, without a byte order mark. */

@@ -47,11 +47,16 @@ class LiteralParser {
 
   parse(): PythonValue {
     if (this.#tokens.length === 0) throw new Refusal('the value is missing')
-    const { items, comma } = this.#sequence(undefined, 0)
-    return comma ? { type: 'tuple', items } : items[0]!
+    return this.#tuple(undefined, 0)
   }
 
-  #sequence(closer: string | undefined, depth: number): { items: PythonValue[]; comma: boolean } {
+  /** One item without a comma behind it is no tuple. */
+  #tuple(closer: string | undefined, depth: number): PythonValue {
+    const { items, trailingComma } = this.#sequence(closer, depth)
+    return items.length === 1 && !trailingComma ? items[0]! : { type: 'tuple', items }
+  }
+
+  #sequence(closer: string | undefined, depth: number): { items: PythonValue[]; trailingComma: boolean } {
     const items: PythonValue[] = []
     let comma = true
     while (comma && this.#peek() !== closer) {
@@ -59,7 +64,7 @@ class LiteralParser {
       comma = this.#accept(',')
     }
     if (!this.#accept(closer)) throw this.#unexpected()
-    return { items, comma }
+    return { items, trailingComma: comma }
   }
 
   #value(depth: number): PythonValue {
@@ -77,8 +82,7 @@ class LiteralParser {
     if (this.#accept('[')) return { type: 'list', items: this.#sequence(']', depth + 1).items }
     if (this.#accept('{')) return this.#dict(depth + 1)
     if (!this.#accept('(')) throw this.#unexpected()
-    const { items, comma } = this.#sequence(')', depth + 1)
-    return comma ? { type: 'tuple', items } : items[0]!
+    return this.#tuple(')', depth + 1)
   }
 
   #dict(depth: number): PythonValue {

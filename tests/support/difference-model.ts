@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DiffMethod, StorageBackend } from 'diskferry/core'
 import type { StorageKind } from '../storage/matrix.ts'
 import { type BlockMover, blockMover } from './block-moves.ts'
 import { differingBlockBytes, type ReportedRange, wrongDifference } from './difference-oracle.ts'
-import { DiskModel, firstDifference } from './disk-model.ts'
+import { DiskModel, fileDifference } from './disk-model.ts'
 import type { GuestHelper } from './guest-helper.ts'
 import { Random } from './random.ts'
 import { RandomGuest } from './random-guest.ts'
@@ -135,7 +135,7 @@ class DifferenceModel {
 
   /** The snapshot holds what the disk held, and its extents tell where. */
   async #checkMap({ path, content }: Snapshot): Promise<void> {
-    const wrong = firstDifference(await readFile(path), content)
+    const wrong = fileDifference(path, content)
     assert.equal(wrong, undefined, `${path} itself: ${wrong}`)
     const written: ReportedRange[] = []
     for await (const batch of this.#backend.extentMap(path)) {

@@ -17,8 +17,8 @@ export function wrongDifference(
   target: Buffer,
   ranges: readonly ReportedRange[],
 ): string | undefined {
-  const copy = Buffer.alloc(target.length)
-  base.copy(copy)
+  const copy = scratch(target.length)
+  copy.fill(0, base.copy(copy))
   let end = 0
   for (const { start, length, kind } of ranges) {
     if (start < end || length <= 0 || start + length > target.length) {
@@ -33,12 +33,20 @@ export function wrongDifference(
 
 /** How many bytes of the target lie in blocks of 4 KiB that differ from the base; what the base lacks is zero. */
 export function differingBlockBytes(base: Buffer, target: Buffer): number {
-  const padded = Buffer.alloc(target.length)
-  base.copy(padded)
+  const padded = scratch(target.length)
+  padded.fill(0, base.copy(padded))
   let bytes = 0
   for (let start = 0; start < target.length; start += BLOCK) {
     const end = Math.min(target.length, start + BLOCK)
     if (target.compare(padded, start, end, start, end) !== 0) bytes += end - start
   }
   return bytes
+}
+
+let memory = Buffer.alloc(0)
+
+/** Memory used again by the next call: histories compare thousands of disks, and new pages cost more than the comparison. */
+function scratch(length: number): Buffer {
+  if (memory.length < length) memory = Buffer.allocUnsafe(length)
+  return memory.subarray(0, length)
 }

@@ -1,3 +1,8 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+
+const PIECE_BYTES = 4 * 1024 * 1024
+const piece = Buffer.allocUnsafe(PIECE_BYTES)
+
 /** What a disk must hold, kept in memory and independent of any filesystem: what was never written is zero. */
 export class DiskModel {
   #bytes: Buffer
@@ -55,4 +60,24 @@ export function firstDifference(actual: Buffer, expected: Buffer): string | unde
     actual.length === expected.length ? '' : `size ${actual.length} instead of ${expected.length}; `
   if (first < 0) return `${sizes}equal up to ${end}`
   return `${sizes}${wrong} wrong bytes from ${first} to ${last}; at ${first} there is ${actual[first]} instead of ${expected[first]}`
+}
+
+/** The same for a file, read piece by piece into memory that is used again: models compare gigabytes. */
+export function fileDifference(path: string, expected: Buffer): string | undefined {
+  const file = openSync(path, 'r')
+  try {
+    const { size } = fstatSync(file)
+    if (size !== expected.length) return `size ${size} instead of ${expected.length}`
+    for (let start = 0; start < size; start += PIECE_BYTES) {
+      const length = readSync(file, piece, 0, Math.min(PIECE_BYTES, size - start), start)
+      const difference = firstDifference(
+        piece.subarray(0, length),
+        expected.subarray(start, start + PIECE_BYTES),
+      )
+      if (difference !== undefined) return `from ${start}: ${difference}`
+    }
+    return undefined
+  } finally {
+    closeSync(file)
+  }
 }

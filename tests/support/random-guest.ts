@@ -57,6 +57,15 @@ export class RandomGuest {
     for (let done = 0; done < count; done += 1) await this.step()
   }
 
+  /** Fills the beginning of an empty disk, as installing a system does. */
+  async install(): Promise<void> {
+    const { model, random } = this.#options
+    const end = Math.floor(model.size * random.fraction() * 0.5)
+    for (let start = 0; start < end; start += MIB) {
+      await this.#buffered('install', start, this.#content(Math.min(MIB, end - start)))
+    }
+  }
+
   async write(): Promise<void> {
     const { start, length } = this.#range(1, MIB)
     await this.#buffered('write', start, this.#content(length))
