@@ -65,6 +65,13 @@ async function removeStaleTrials(directory: string): Promise<void> {
 }
 
 function folderReason(directory: string, error: unknown): string {
-  if (systemCode(error) === 'EROFS') return `mounted read-only: snapshots can't be written to '${directory}'`
-  return `the folder for snapshots '${directory}' can't be made or read: ${describe(error)}`
+  switch (systemCode(error)) {
+    case 'EROFS':
+      return `mounted read-only: snapshots can't be written to '${directory}'`
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return `the filesystem of '${directory}' is full: free some space`
+    default:
+      return `the folder for snapshots '${directory}' can't be made or read: ${describe(error)}`
+  }
 }
