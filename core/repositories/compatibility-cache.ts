@@ -1,9 +1,10 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BackendChoice, BackendRegistry } from '../backends/backend-registry.ts'
 import { TRIAL_PREFIX } from '../backends/trial-clone.ts'
 import { describe, systemCode } from '../errors.ts'
 import type { Mount } from '../storage-backend.ts'
+import { ensureFolder } from './ensure-folder.ts'
 import { SNAPSHOTS_FOLDER } from './paths.ts'
 
 /** A check writes to the repository, so a list that is asked for every second must not check every time. */
@@ -44,7 +45,7 @@ export class CompatibilityCache {
     const trialDirectory = join(root, SNAPSHOTS_FOLDER)
     if (this.#registry.knows(mount)) {
       try {
-        await mkdir(trialDirectory, { recursive: true, mode: 0o750 })
+        await ensureFolder(trialDirectory)
         await removeStaleTrials(trialDirectory)
       } catch (error) {
         return { backend: undefined, reasons: [folderReason(trialDirectory, error)] }

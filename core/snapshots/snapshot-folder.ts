@@ -1,6 +1,7 @@
 import { mkdir, open, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DiskferryError, systemCode } from '../errors.ts'
+import { ensureFolder } from '../repositories/ensure-folder.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import type { Mount } from '../storage-backend.ts'
@@ -32,7 +33,7 @@ export async function makeSnapshotFolder(
   const pin = await open(root, 'r')
   try {
     await guard.assertMounted(root, mount)
-    await mkdir(dirname(folder), { recursive: true, mode: 0o750 })
+    await ensureFolder(dirname(folder))
     await mkdir(folder, { mode: 0o750 })
   } catch (error) {
     await pin.close()
