@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { BackendRegistry } from '../../../core/backends/backend-registry.ts'
+import { loadPlugins } from '../../../core/backends/plugin-loader.ts'
+import type { Mount } from '../../../core/storage-backend.ts'
+import { scriptedBackend } from '../../support/broken-backend.ts'
+
+const mount: Mount = {
+  mountId: 1,
+  parentId: 0,
+  device: '8:1',
+  root: '/',
+  mountPoint: '/mnt',
+  filesystem: 'scripted',
+  source: '/dev/sda1',
+  readOnly: false,
+  options: [],
+}
+const target = { mount, trialDirectory: '/mnt' }
+
+describe('the registry of backends', () => {
+  it('chooses the first compatible backend of those that know the filesystem', async () => {
+    const registry = new BackendRegistry()
+    const refusing = async () => ({ compatible: false, reasons: ['not made for cloning'] })
+    registry.register(scriptedBackend({ manifest: { name: 'other', filesystems: ['ext9'] } }), 'test')
+    registry.register(
+      scriptedBackend({ manifest: { name: 'refusing' }, checkCompatibility: refusing }),
+      'test',
+    )
+    registry.register(scriptedBackend({ manifest: { name: 'willing' } }), 'test')
+    assert.equal((await registry.choose(target)).backend?.manifest.name, 'willing')
+  })
+
+  it('gives every reason when none is compatible, also of a check that threw', async () => {
+    const registry = new BackendRegistry()
+    const refusing = async () => ({ compatible: false, reasons: ['not made for cloning'] })
+    const throwing = () => Promise.reject(new Error('the check broke'))
+    registry.register(scriptedBackend({ manifest: { name: 'a' }, checkCompatibility: refusing }), 'test')
+    registry.register(scriptedBackend({ manifest: { name: 'b' }, checkCompatibility: throwing }), 'test')
+    const { backend, reasons } = await registry.choose(target)
+    assert.equal(backend, undefined)
+    assert.deepEqual(reasons, ['a: not made for cloning', 'b: the check failed: the check broke'])
+  })
+
+  it('says which filesystems there are backends for', async () => {
+    const registry = new BackendRegistry()
+    registry.register(scriptedBackend({}), 'test')
+    const { reasons } = await registry.choose({ ...target, mount: { ...mount, filesystem: 'vfat' } })
+    assert.match(reasons[0] ?? '', /vfat.*scripted/)
+  })
+
+  it('refuses a second backend of one name, and names where it came from', () => {
+    const registry = new BackendRegistry()
+    registry.register(scriptedBackend({}), 'first')
+    assert.throws(() => registry.register(scriptedBackend({}), 'second-module'), {
+      code: 'BACKEND_DUPLICATE',
+      message: /second-module calls itself scripted/,
+    })
+  })
+
+  const invalid: Readonly<Record<string, readonly [unknown, RegExp]>> = {
+    'no object': [null, /not an object/],
+    'no manifest': [{}, /no manifest/],
+    'another version': [
+      scriptedBackend({ manifest: { apiVersion: 99 } }),
+      /version 99 .* this program has 1/,
+    ],
+    'a bad name': [scriptedBackend({ manifest: { name: 'Bad Name' } }), /"Bad Name"/],
+    'no filesystems': [scriptedBackend({ manifest: { filesystems: [] } }), /filesystems/],
+    'no clone()': [{ ...scriptedBackend({}), clone: undefined }, /no clone\(\)/],
+  }
+  for (const [what, [candidate, pattern]] of Object.entries(invalid)) {
+    it(`refuses a backend with ${what}`, () => {
+      assert.throws(() => new BackendRegistry().register(candidate, 'somewhere'), {
+        code: 'BACKEND_INVALID',
+        message: pattern,
+      })
+    })
+  }
+})
+
+describe('loading plugins', () => {
+  let folder = ''
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'diskferry-plugins-'))
+    const backend = `{
+      manifest: { name: options.name, apiVersion: 1, description: '', filesystems: ['x'], difference: 'content' },
+      checkCompatibility() {}, clone() {}, extentMap() {}, diff() {},
+    }`
+    await writeFile(join(folder, 'good.mjs'), `export default (options) => (${backend})`)
+    await writeFile(join(folder, 'throwing.mjs'), `export default () => { throw new Error('no licence') }`)
+    await writeFile(join(folder, 'shapeless.mjs'), 'export const something = 1')
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  it('registers what loads, and a failing plugin never takes the others down', async () => {
+    const registry = new BackendRegistry()
+    const failures: string[] = []
+    const log = {
+      info: () => undefined,
+      warn: () => undefined,
+      error: (_: object, text: string) => failures.push(text),
+    }
+    const plugins = [
+      { module: './throwing.mjs', options: {} },
+      { module: './shapeless.mjs', options: {} },
+      { module: 'no-such-package', options: {} },
+      { module: './good.mjs', options: { name: 'one' } },
+      { module: './good.mjs', options: { name: 'one' } },
+      { module: join(folder, 'good.mjs'), options: { name: 'two' } },
+    ]
+    await loadPlugins(registry, plugins, folder, log)
+    assert.deepEqual(
+      registry.manifests().map(({ name }) => name),
+      ['one', 'two'],
+    )
+    assert.equal(failures.length, 4)
+    assert.match(failures[0]!, /throwing\.mjs could not be loaded: no licence/)
+    assert.match(failures[1]!, /shapeless\.mjs .*default export/)
+    assert.match(failures[2]!, /no-such-package/)
+    assert.match(failures[3]!, /already there/)
+  })
+})
