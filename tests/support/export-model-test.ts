@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { StorageKind } from '../storage/matrix.ts'
+import { ExportTotals, playExportModel } from './export-model.ts'
+import { GuestHelper } from './guest-helper.ts'
+import { openLab } from './lab.ts'
+import { seedsFrom } from './random.ts'
+import { storageTest } from './storage-test.ts'
+
+const MIB = 1024 * 1024
+const { MODEL_SEEDS } = process.env
+const SEEDS = seedsFrom(MODEL_SEEDS, '1-20')
+
+/**
+ * The main job, over and over: random histories of VMs on a real filesystem, exported through the real server over
+ * TLS by the algorithms of its clients, compared byte for byte with a model kept in memory. Each family of
+ * filesystems has a test file of its own, so that they run at once.
+ */
+export function exportModelTest(kind: StorageKind): void {
+  storageTest(
+    kind,
+    `pulled disks equal the model in every byte, over ${SEEDS.length} seeds`,
+    async ({ filesystem, mount, t }) => {
+      await using lab = await openLab(filesystem)
+      await using helper = new GuestHelper()
+      const totals = new ExportTotals()
+      for (const seed of SEEDS) await playExportModel({ lab, kind, helper, seed }, totals)
+      assert.deepEqual(
+        await readdir(join(mount, 'CoriolisSnapshots')),
+        [],
+        'no deleted snapshot leaves a file',
+      )
+      for (const line of report(totals)) t.diagnostic(`${kind.name}: ${line}`)
+    },
+    { timeoutMs: SEEDS.length * 20_000 + 60_000 },
+  )
+}
+
+function report(totals: ExportTotals): readonly string[] {
+  const { snapshots, pulls, diskBytes, fullBytes, incremental } = totals
+  return [
+    `${snapshots} snapshots, ${pulls} pulls of ${mib(diskBytes)} of disks, 0 wrong bytes; full pulls fetched ${mib(fullBytes)}`,
+    ...Object.entries(incremental).map(
+      ([algorithm, { fetched, differing }]) =>
+        `incremental pulls, ${algorithm} client: ${mib(fetched)} fetched for ${mib(differing)} in differing 4 KiB blocks ` +
+        `(${(fetched / differing).toFixed(2)} times)`,
+    ),
+  ]
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / MIB).toFixed(1)} MiB`
+}

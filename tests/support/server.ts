@@ -1,0 +1,176 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { randomBytes, scryptSync } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { formatPasswordHash } from '../../config/password-hash-format.ts'
+import { makeCertificate } from './certificate.ts'
+import { onProcessExit } from './exit-cleanup.ts'
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
+const START_TIMEOUT_MS = 30_000
+
+export const USERNAME = 'backup'
+export const PASSWORD = 'correct horse battery staple'
+
+export interface ServerOptions {
+  /** Configuration, database and certificate are kept here; a second server on it finds the first one's state. */
+  readonly directory: string
+  /** The ovs-agent's database folder; the inventory is static when left out. */
+  readonly agentDbDir?: string
+  /** Put at the end of the configuration: whole tables. */
+  readonly extraConfig?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** One line of the server's log. */
+export type LogLine = Readonly<Record<string, unknown>>
+
+export interface TestServer extends AsyncDisposable {
+  /** `https://127.0.0.1:12345` */
+  readonly baseUrl: string
+  /** PEM of the only certificate to trust. */
+  readonly ca: string
+  readonly pid: number
+  readonly configFile: string
+  /** What it has logged so far. Lines that are not JSON are kept as `{ text }`. */
+  readonly logs: readonly LogLine[]
+  /** What it wrote to standard error so far. */
+  stderr(): string
+  /** SIGTERM; waits for the end. @returns the exit code; null when a signal ended it */
+  stop(): Promise<number | null>
+  /** SIGKILL; waits for the end. */
+  kill(): Promise<void>
+}
+
+/**
+ * Starts the real server as a process of its own, on a free port of 127.0.0.1, with TLS and the user
+ * `USERNAME` with `PASSWORD`. Disposing of it stops it and fails when it does not end with exit code 0.
+ * @throws with everything that the server wrote, when it does not get ready
+ */
+export async function startServer(options: ServerOptions): Promise<TestServer> {
+  await mkdir(options.directory, { recursive: true })
+  const { certificate, key, pem } = await makeCertificate(options.directory)
+  const configFile = join(options.directory, 'diskferry.toml')
+  await writeFile(configFile, configuration(options, certificate, key), { mode: 0o600 })
+
+  const child = spawn(process.execPath, ['--import', 'tsx', 'main.ts', 'serve', '--config', configFile], {
+    cwd: PROJECT,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+  const forget = onProcessExit(() => child.kill('SIGKILL'))
+  void ended.then(forget)
+  const logs: LogLine[] = []
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text
+  })
+
+  const server = {
+    ca: pem,
+    pid: child.pid!,
+    configFile,
+    logs,
+    stderr: () => errors,
+    async stop() {
+      child.kill('SIGTERM')
+      return (await ended)[0]
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await ended
+    },
+    async [Symbol.asyncDispose]() {
+      if (child.signalCode !== null) return
+      const code = child.exitCode ?? (await server.stop())
+      if (code !== 0) throw new Error(`the server ended with ${code}\n${written(logs, errors)}`)
+    },
+  }
+  try {
+    return { ...server, baseUrl: await address(child, logs) }
+  } catch (error) {
+    await server.kill()
+    throw new Error(`the server did not get ready: ${error}\n${written(logs, errors)}`, { cause: error })
+  }
+}
+
+/** Resolves with the first log line that has an `address`. */
+function address(child: ChildProcessByStdio<null, Readable, Readable>, logs: LogLine[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(
+      () => reject(new Error(`no address after ${START_TIMEOUT_MS} ms`)),
+      START_TIMEOUT_MS,
+    )
+    child.once('close', (code, signal) => {
+      clearTimeout(late)
+      reject(new Error(`it ended with ${code ?? signal}`))
+    })
+    createInterface({ input: child.stdout }).on('line', (text) => {
+      const line = parse(text)
+      logs.push(line)
+      const { address: bound } = line
+      if (typeof bound !== 'string') return
+      clearTimeout(late)
+      resolve(bound)
+    })
+  })
+}
+
+function parse(text: string): LogLine {
+  try {
+    return JSON.parse(text) as LogLine
+  } catch {
+    return { text }
+  }
+}
+
+function written(logs: readonly LogLine[], errors: string): string {
+  return [...logs.map((line) => JSON.stringify(line)), errors].join('\n')
+}
+
+function configuration(options: ServerOptions, certificate: string, key: string): string {
+  const text = JSON.stringify
+  const inventory =
+    options.agentDbDir === undefined
+      ? `[inventory]\nsource = "static"\n`
+      : `[inventory]\nsource = "ovs-agent"\n\n[ovm]\nagent_db_dir = ${text(options.agentDbDir)}\n`
+  return `db_file = ${text(join(options.directory, 'diskferry.db'))}
+
+[jwt]
+secret = "${randomBytes(32).toString('hex')}"
+
+[api]
+bind = "127.0.0.1"
+port = 0
+
+[api.tls]
+certificate = ${text(certificate)}
+key = ${text(key)}
+
+[auth]
+provider = "users"
+
+[[auth.users]]
+username = ${text(USERNAME)}
+password_hash = ${text(passwordHash())}
+
+${inventory}
+${options.extraConfig ?? ''}`
+}
+
+/** At the least cost that a configuration may have, because every test logs in. */
+function passwordHash(): string {
+  const salt = randomBytes(16)
+  const costs = { logN: 13, blockSize: 8, parallelism: 1 }
+  const hash = scryptSync(PASSWORD, salt, 32, {
+    N: 2 ** costs.logN,
+    r: costs.blockSize,
+    p: costs.parallelism,
+  })
+  return formatPasswordHash({ ...costs, salt, hash })
+}
