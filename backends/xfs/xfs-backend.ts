@@ -49,5 +49,6 @@ export class XfsBackend implements StorageBackend {
 
 async function isRealtime(file: string): Promise<boolean> {
   await using handle = await open(file, 'r')
-  return isRealtimeFile(handle, file)
+  // Awaited here: a bare promise would be returned only after the handle is closed.
+  return await isRealtimeFile(handle, file)
 }
