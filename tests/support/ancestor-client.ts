@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { ApiClient, RemoteChunk, RemoteDisk, RemoteSnapshot } from './api-client.ts'
 
 /**
@@ -15,6 +15,11 @@ export interface PullResult {
   requests: number
 }
 
+/** Where the bytes of a disk go. */
+export interface DiskSink {
+  write(bytes: Buffer, position: number): Promise<unknown>
+}
+
 const PARALLEL_REQUESTS = 4
 const ZEROS = Buffer.alloc(1024 * 1024)
 
@@ -24,21 +29,32 @@ const ZEROS = Buffer.alloc(1024 * 1024)
  */
 export async function pullDisk(
   client: ApiClient,
-  { vm_id: vmId }: RemoteSnapshot,
+  snapshot: RemoteSnapshot,
   disk: RemoteDisk,
   localFile: string,
   algorithm: PullAlgorithm,
 ): Promise<PullResult> {
-  const url = `/api/v1/vms/${vmId}/snapshots/${disk.snapshot_id}/disks/${encodeURIComponent(disk.name)}`
-  const result: PullResult = { fetchedBytes: 0, requests: 0 }
   await using local = await open(localFile, constants.O_RDWR | constants.O_CREAT)
-  await local.truncate(await sizeOf(client, url))
+  await local.truncate(await sizeOf(client, urlOf(snapshot, disk)))
+  const sink: DiskSink = { write: (bytes, position) => local.write(bytes, 0, bytes.length, position) }
+  return await fetchChunks(client, snapshot, disk, algorithm, sink)
+}
+
+export async function fetchChunks(
+  client: ApiClient,
+  snapshot: RemoteSnapshot,
+  disk: RemoteDisk,
+  algorithm: PullAlgorithm,
+  sink: DiskSink,
+): Promise<PullResult> {
+  const url = urlOf(snapshot, disk)
+  const result: PullResult = { fetchedBytes: 0, requests: 0 }
   const chunks = disk.chunks[Symbol.iterator]()
   const work = async () => {
     for (const chunk of chunks) {
-      if (algorithm === 'new' && chunk.zero === true) await writeZeros(local, chunk)
+      if (algorithm === 'new' && chunk.zero === true) await writeZeros(sink, chunk)
       else {
-        const bytes = await fetchChunk(client, url, chunk, local)
+        const bytes = await fetchChunk(client, url, chunk, sink)
         result.fetchedBytes += bytes
         result.requests += 1
       }
@@ -46,6 +62,10 @@ export async function pullDisk(
   }
   await Promise.all(Array.from({ length: algorithm === 'new' ? PARALLEL_REQUESTS : 1 }, work))
   return result
+}
+
+function urlOf({ vm_id: vmId }: RemoteSnapshot, { snapshot_id: id, name }: RemoteDisk): string {
+  return `/api/v1/vms/${vmId}/snapshots/${id}/disks/${encodeURIComponent(name)}`
 }
 
 async function sizeOf(client: ApiClient, url: string): Promise<number> {
@@ -60,22 +80,22 @@ async function fetchChunk(
   client: ApiClient,
   url: string,
   { start, length }: RemoteChunk,
-  local: FileHandle,
+  sink: DiskSink,
 ): Promise<number> {
   const range = `bytes=${start}-${start + length - 1}`
   const { statusCode, body } = await client.call('GET', url, { headers: { range } })
   assert.equal(statusCode, 206, `GET ${url} with ${range}`)
   let position = start
   for await (const piece of body as AsyncIterable<Buffer>) {
-    await local.write(piece, 0, piece.length, position)
+    await sink.write(piece, position)
     position += piece.length
   }
   assert.equal(position - start, length, `${range} of ${url}`)
   return length
 }
 
-async function writeZeros(local: FileHandle, { start, length }: RemoteChunk): Promise<void> {
+async function writeZeros(sink: DiskSink, { start, length }: RemoteChunk): Promise<void> {
   for (let done = 0; done < length; done += ZEROS.length) {
-    await local.write(ZEROS, 0, Math.min(ZEROS.length, length - done), start + done)
+    await sink.write(ZEROS.subarray(0, length - done), start + done)
   }
 }
