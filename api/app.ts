@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import type { Logger } from 'pino'
+import type { Authenticator, Readiness, Repositories, Snapshots, VirtualMachines } from '../core/services.ts'
+import { AnswersUnderWay } from './answers-under-way.ts'
+import { verifyBearerToken } from './bearer-token.ts'
+import { BODY_LIMIT_BYTES } from './body-limit.ts'
+import { clientErrorHandler } from './client-error.ts'
+import { RequestLogController } from './log-controller.ts'
+import { authentication, type JwtOptions } from './plugins/authentication.ts'
+import { bodies } from './plugins/bodies.ts'
+import { errors, sendError } from './plugins/errors.ts'
+import { openapi } from './plugins/openapi.ts'
+import { requestLogging, trackRequest } from './plugins/request-logging.ts'
+import { requestSignal } from './plugins/request-signal.ts'
+import { diskRoutes } from './routes/disks.ts'
+import { healthRoutes } from './routes/health.ts'
+import { loginRoute } from './routes/login.ts'
+import { repositoryRoutes } from './routes/repositories.ts'
+import { snapshotRoutes } from './routes/snapshots.ts'
+import { vmRoutes } from './routes/vms.ts'
+import {
+  KEEP_ALIVE_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
+  serverOptions,
+  type TlsOptions,
+} from './server-options.ts'
+
+export interface ApiServices {
+  readonly virtualMachines: VirtualMachines
+  readonly repositories: Repositories
+  readonly snapshots: Snapshots
+  readonly readiness: Readiness
+  readonly authenticator: Authenticator
+}
+
+export interface ApiOptions {
+  readonly services: ApiServices
+  readonly jwt: JwtOptions
+  /** Without it the server speaks plain HTTP. */
+  readonly tls?: TlsOptions
+  readonly logger: Logger
+}
+
+/** The longest header that node accepts, so that the length of a name is judged by its schema. */
+const MAX_PARAMETER_CHARACTERS = 16 * 1024
+const PREFIX = '/api/v1'
+
+/** A path that cannot be decoded never reaches a hook. Who asks without a token learns no more than elsewhere. */
+function badUrl(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  trackRequest(request, reply)
+  let refusal = error
+  try {
+    request.user = verifyBearerToken(request.server.jwt, request.headers.authorization)
+  } catch (tokenError) {
+    refusal = tokenError
+  }
+  sendError(refusal, request, reply)
+}
+
+function createApp({ tls, logger }: ApiOptions): FastifyInstance {
+  const answers = new AnswersUnderWay()
+  const options = {
+    ...serverOptions(tls),
+    loggerInstance: logger,
+    logController: new RequestLogController(),
+    genReqId: () => randomUUID(),
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    exposeHeadRoutes: false,
+    // While draining, requests on open connections are answered, each the last of its connection.
+    return503OnClosing: false,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAMETER_CHARACTERS },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    frameworkErrors: badUrl,
+    clientErrorHandler: clientErrorHandler(logger, answers),
+  } as const
+  // The instance's type names its server, http or https; nothing here depends on which.
+  const app = fastify(options as object) as FastifyInstance
+  answers.watch(app.server)
+  // An expectation that nobody here knows is no reason to refuse a request; node would, with an empty answer.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+  return app
+}
+
+/**
+ * Builds the REST API. It does not listen: that is for who starts the program.
+ * @throws CONFIG_INVALID for TLS options that contradict each other; node's errors for a bad certificate or key
+ */
+export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
+  const { virtualMachines, repositories, snapshots, readiness, authenticator } = options.services
+  const app = createApp(options)
+  // Hooks run in this order: a request is named, logged and abortable before it is refused.
+  await app.register(requestLogging)
+  await app.register(requestSignal)
+  await app.register(errors)
+  await app.register(bodies)
+  await app.register(authentication, options.jwt)
+  await app.register(openapi)
+  await app.register(healthRoutes, { readiness })
+  await app.register(loginRoute, { prefix: PREFIX, authenticator })
+  await app.register(vmRoutes, { prefix: PREFIX, virtualMachines })
+  await app.register(snapshotRoutes, { prefix: PREFIX, snapshots })
+  await app.register(diskRoutes, { prefix: PREFIX, snapshots })
+  await app.register(repositoryRoutes, { prefix: PREFIX, repositories })
+  await app.ready()
+  return app
+}

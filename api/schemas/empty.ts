@@ -1,0 +1,4 @@
+/** A success that has nothing to say. */
+export function emptyResponse(description: string) {
+  return { type: 'null', description }
+}

@@ -1,0 +1,20 @@
+import { ERROR_CODES } from '../../core/errors.ts'
+
+export const errorSchema = {
+  $id: 'Error',
+  type: 'object',
+  description: 'Every answer that is not a success.',
+  required: ['error', 'details', 'code'],
+  additionalProperties: false,
+  properties: {
+    error: { type: 'string', description: 'Short, by the status.' },
+    details: { type: 'string', description: 'What happened and what to do.' },
+    code: { type: 'string', enum: ERROR_CODES, description: 'A stable word for programs.' },
+  },
+}
+
+/** Spread into the responses of every route. */
+export const errorResponses = {
+  '4xx': { $ref: 'Error#', description: 'Refused' },
+  '5xx': { $ref: 'Error#', description: 'Failed' },
+}

@@ -1,0 +1,7 @@
+import { errorSchema } from './error.ts'
+import { backendSchema, repositorySchema } from './repository.ts'
+import { snapshotSchema } from './snapshot.ts'
+import { vmSchema } from './vm.ts'
+
+/** The schemas that routes refer to by name. */
+export const SHARED_SCHEMAS = [errorSchema, vmSchema, snapshotSchema, repositorySchema, backendSchema]

@@ -1,0 +1,73 @@
+const chunk = {
+  type: 'object',
+  required: ['start', 'length', 'physical_start'],
+  additionalProperties: false,
+  properties: {
+    start: { type: 'integer', minimum: 0 },
+    length: { type: 'integer', minimum: 1 },
+    physical_start: { type: 'integer', minimum: 0, description: '0 where unknown or where `zero`.' },
+    zero: {
+      type: 'boolean',
+      enum: [true],
+      description: 'Only where the range now reads as zeros: it need not be fetched.',
+    },
+  },
+}
+
+const diff = {
+  type: 'object',
+  description: 'Only with compareTo, and only when the older snapshot has this disk.',
+  required: ['method', 'fallback_reason', 'changed_bytes', 'zero_bytes'],
+  additionalProperties: false,
+  properties: {
+    method: { type: 'string', enum: ['physical', 'content'] },
+    fallback_reason: {
+      type: ['string', 'null'],
+      description: 'Why content was read where addresses would have been the normal way.',
+    },
+    changed_bytes: { type: 'integer', minimum: 0 },
+    zero_bytes: { type: 'integer', minimum: 0 },
+  },
+}
+
+const disk = {
+  type: 'object',
+  required: [
+    'parent_path',
+    'path',
+    'snapshot_id',
+    'snapshotID',
+    'chunks',
+    'name',
+    'repo_mountpoint',
+    'size',
+    'backend',
+  ],
+  additionalProperties: false,
+  properties: {
+    parent_path: { type: 'string', description: 'The disk that was cloned, on the host.' },
+    path: { type: 'string', description: 'The clone, on the host.' },
+    snapshot_id: { type: 'string' },
+    snapshotID: { type: 'string', description: 'The same as `snapshot_id`.' },
+    chunks: { type: 'array', items: chunk, description: 'Ascending, not overlapping.' },
+    name: { type: 'string' },
+    repo_mountpoint: { type: 'string' },
+    size: { type: 'integer', minimum: 0 },
+    backend: { type: 'string' },
+    diff,
+  },
+}
+
+export const snapshotSchema = {
+  $id: 'Snapshot',
+  type: 'object',
+  required: ['id', 'vm_id', 'vmID', 'created_at', 'disks'],
+  additionalProperties: false,
+  properties: {
+    id: { type: 'string' },
+    vm_id: { type: 'string' },
+    vmID: { type: 'string', description: 'The same as `vm_id`.' },
+    created_at: { type: 'string', format: 'date-time' },
+    disks: { type: 'array', items: disk },
+  },
+}
