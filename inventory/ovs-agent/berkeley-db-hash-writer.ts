@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { DiskferryError } from '../../core/errors.ts'
 import { bucketMasks, bucketOf, DEFAULT_CHARKEY_HASH } from './berkeley-db-hash-function.ts'
 import { ITEM_TYPE, OFF_PAGE_SIZE } from './berkeley-db-item.ts'
 import { HASH_MAGIC, META_OFFSET } from './berkeley-db-meta.ts'
@@ -15,9 +16,10 @@ const MAX_BUCKET = 1
 const SPARES = [1, 1]
 
 /**
- * A Berkeley DB hash file, version 9, of a few entries: two buckets, chained pages, overflow pages for what is
- * longer than a quarter of a page. For the demo and for tests; an agent's own files are never written.
- * @param entries keys must differ
+ * A Berkeley DB hash file, version 9, of a few entries: two buckets, chained pages, overflow pages for long
+ * values. For the demo and for tests; an agent's own files are never written.
+ * @param entries keys must differ and have at most a quarter of a page
+ * @throws INTERNAL for a longer key
  */
 export function writeBerkeleyDbHash(
   entries: Iterable<readonly [key: string, value: Uint8Array]>,
@@ -30,6 +32,9 @@ export function writeBerkeleyDbHash(
   const sorted = Array.from(entries, ([key, value]) => ({ key: Buffer.from(key), value }))
   sorted.sort((a, b) => compareKeys(a.key, b.key))
   for (const { key, value } of sorted) {
+    // The library's order of pages with long keys contradicts itself (__ham_getindex_sorted in hash_page.c).
+    if (key.length > pageSize / 4)
+      throw new DiskferryError('INTERNAL', `a key of ${key.length} bytes is too long`)
     const bucket = bucketOf(key, MAX_BUCKET)
     buckets[bucket] = writer.addPair(buckets[bucket]!, [writer.item(key), writer.item(value)])
   }

@@ -84,7 +84,7 @@ export class PickleReader extends BufferReader {
     }
     // The parser would set the items as properties of the dictionary, `__proto__` among them. Python 2 writes none.
     if (this.#opcode === OPCODE.dict && previous !== OPCODE.mark)
-      throw this.#invalid('a dictionary is built at once')
+      throw this.#invalid('it makes a dictionary from a list of items')
     return value
   }
 

@@ -33,14 +33,16 @@ export function bindsAnyOf(names: ReadonlySet<string>, tokens: readonly PythonTo
   if (tokens.some((token) => token.kind === 'broken' && mentions(names, token.text))) return true
 
   const brackets = innermostBrackets(tokens)
+  let start = 0
   if (first !== undefined && BLOCK_KEYWORDS.has(first.text)) {
-    const colon = tokens.findIndex((token, index) => token.text === ':' && brackets[index] === '')
-    return colon !== -1 && bindsAnyOf(names, tokens.slice(colon + 1))
+    start = 1 + tokens.findIndex((token, index) => token.text === ':' && brackets[index] === '')
+    if (start === 0) return false
   }
   const targetsEnd = tokens.findLastIndex((token, index) => isAssignment(token) && brackets[index] === '')
   let bindingKeyword = false
   let onlyBrackets = true
-  for (const [index, token] of tokens.entries()) {
+  for (let index = start; index < tokens.length; index += 1) {
+    const token = tokens[index]!
     bindingKeyword ||= token.kind === 'name' && BINDING_KEYWORDS.has(token.text)
     if (token.kind === 'name' && names.has(token.text) && tokens[index - 1]?.text !== '.') {
       // `disk.append(...)`, `(disk, vif) = ...`

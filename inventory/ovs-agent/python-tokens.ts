@@ -33,6 +33,9 @@ const CLOSERS: ReadonlyMap<string, string> = new Map([
   ['{', '}'],
 ])
 
+/** A vm.cfg has some hundred; each takes a hundred times the memory of its text. */
+const MAX_TOKENS = 100_000
+
 /**
  * Splits Python source in tokens. Lines inside brackets and triple quotes are joined as Python joins them.
  * @param source bytes as latin1, lines ended by LF
@@ -61,6 +64,7 @@ class Tokenizer {
       const space = this.#match(SPACE)
       if (space !== undefined) this.#advance(space[0])
       else if (!this.#end() && !this.#string()) this.#word()
+      if (this.#tokens.length > MAX_TOKENS) this.#fail(`it has more than ${MAX_TOKENS} words and signs`)
     }
     const unclosed = this.#open[0]
     if (this.#failure !== undefined) return this.#failure
