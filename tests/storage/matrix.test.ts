@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { REFLINK_STORAGE, requiredStorage, STORAGE } from './matrix.ts'
+
+test('continuous integration requires every filesystem on which snapshots work', async () => {
+  const script = await readFile(new URL('../../.ci/run', import.meta.url), 'utf8')
+  const required = /^export REQUIRE_STORAGE=(.*)$/m.exec(script)?.[1]
+  assert.deepEqual(
+    [...requiredStorage(required)],
+    REFLINK_STORAGE.map(({ name }) => name),
+  )
+})
+
+test('a name that the matrix lacks cannot be required', () => {
+  assert.throws(() => requiredStorage('xfs,zfs'), /No storage is called zfs; there are xfs, /)
+  assert.deepEqual([...requiredStorage(undefined)], [])
+})
+
+test('every filesystem names the Debian package of its tools, and has a name of its own', () => {
+  assert.equal(new Set(STORAGE.map(({ name }) => name)).size, STORAGE.length)
+  for (const { name, packages } of STORAGE) assert.ok(packages.length > 0, name)
+})
