@@ -24,13 +24,17 @@ export async function checkFiles(values: CheckedValues, problems: Problems): Pro
 
 async function checkWrittenFile(key: string, path: string, problems: Problems): Promise<void> {
   const folder = dirname(path)
-  const folderProblem = await problemOf(folder, constants.W_OK | constants.X_OK, 'folder')
-  if (folderProblem !== undefined) {
-    problems.report(key, `the folder ${folder} ${folderProblem} (\`mkdir -p ${folder}\` makes it)`)
+  if (await isAbsent(folder)) {
+    problems.report(key, `the folder ${folder} does not exist (ENOENT); make it with \`mkdir -p ${folder}\``)
     return
   }
-  const fileIsAbsent = await isAbsent(path)
-  const problem = fileIsAbsent ? undefined : await problemOf(path, constants.R_OK | constants.W_OK, 'file')
+  const folderProblem = await problemOf(folder, constants.W_OK | constants.X_OK, 'folder')
+  if (folderProblem !== undefined) {
+    problems.report(key, `the folder ${folder} ${folderProblem}`)
+    return
+  }
+  if (await isAbsent(path)) return
+  const problem = await problemOf(path, constants.R_OK | constants.W_OK, 'file')
   if (problem !== undefined) problems.report(key, `${path} ${problem}`)
 }
 

@@ -16,16 +16,19 @@ export function closestWord(word: string, candidates: Iterable<string>): string 
   return best
 }
 
-/** Levenshtein's distance, one row at a time. */
+/** Letters left out, added, replaced or swapped with their neighbour (optimal string alignment). */
 function editDistance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, index) => index)
+  const rows = [Array.from({ length: to.length + 1 }, (_, index) => index)]
   for (let i = 1; i <= from.length; i++) {
+    const above = rows[i - 1]!
     const row = [i]
     for (let j = 1; j <= to.length; j++) {
-      const replaced = previous[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1)
-      row.push(Math.min(previous[j]! + 1, row[j - 1]! + 1, replaced))
+      const replaced = above[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1)
+      const isSwapped = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]
+      const swapped = isSwapped ? rows[i - 2]![j - 2]! + 1 : Number.POSITIVE_INFINITY
+      row.push(Math.min(above[j]! + 1, row[j - 1]! + 1, replaced, swapped))
     }
-    previous = row
+    rows.push(row)
   }
-  return previous[to.length]!
+  return rows[from.length]![to.length]!
 }
