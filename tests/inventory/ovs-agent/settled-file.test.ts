@@ -69,12 +69,15 @@ describe('readSettledFile', () => {
 
   it('reads again what changed a moment ago and takes it when it stays the same', async () => {
     const path = write('recent', 'whole')
-    const now = Date.now() / 1000
-    const { value, readings } = await read(path, (reading) => {
-      if (reading === 1) utimesSync(path, now, now)
-    })
-    assert.equal(value, 'whole')
-    assert.ok(readings >= 2, `${readings}`)
+    // On a busy machine the moment may be over before the first reading ends: some tries for one that is in time.
+    for (let attempt = 1; ; attempt += 1) {
+      const now = Date.now() / 1000
+      utimesSync(path, now, now)
+      const { value, readings } = await read(path, () => undefined)
+      assert.equal(value, 'whole')
+      if (readings >= 2) break
+      assert.ok(attempt < 20, 'read only once, 20 times')
+    }
   })
 
   it('takes a file with a time in the future', async () => {
