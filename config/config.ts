@@ -91,7 +91,7 @@ export interface UserConfig {
 }
 
 export interface BackendConfig {
-  /** A package name or an absolute path. */
+  /** A package name, or a path that starts with `/`, or with `./` or `../` at the configuration's folder. */
   readonly module: string
   readonly options: Readonly<Record<string, unknown>>
 }

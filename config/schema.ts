@@ -256,7 +256,7 @@ export const SCHEMA = [
     required: true,
     sample: '/opt/diskferry/my-backend.js',
     check: check.moduleName,
-    doc: 'A storage backend made by others: a package name, or the absolute path of its module.',
+    doc: 'A storage backend made by others: a package name, or a path, which may start with ./ at this file.',
     reason: 'The filesystems that come with the program need no entry.',
   },
   {

@@ -84,8 +84,8 @@ export function passwordHash(value: string): string | undefined {
 }
 
 export function moduleName(value: string): string | undefined {
-  if (isAbsolute(value)) return plainPath(value)
+  if (/^\.{0,2}\//.test(value)) return plainPath(value)
   if (/^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*(\/[A-Za-z0-9._~-]+)*$/.test(value))
     return undefined
-  return `${quote(value)} is neither a package name nor an absolute path; a path starts with /`
+  return `${quote(value)} is neither a package name nor a path; a path starts with /, ./ or ../`
 }
