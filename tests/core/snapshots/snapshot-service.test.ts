@@ -437,6 +437,29 @@ snapshotTest(
 )
 
 storageTest(
+  'xfs',
+  'a full disk of the database refuses the snapshot and takes back its files',
+  async ({ mount }) => {
+    await using small = await mountFilesystem(storageKind('ext4'), { sizeBytes: 4 * MIB })
+    const dbFile = join(small.mountPoint, 'test.db')
+    const disk = await makeDisk(mount, 'disk.img', MIB)
+    await using core = await makeCore({ mounts: [mount], vms: [{ name: VM, disks: [disk] }], dbFile })
+    const kept = await core.snapshots.create(VM, WHOLE)
+    fillUp(small.mountPoint)
+    await assert.rejects(
+      async () => {
+        // The database may have a free page or two inside.
+        for (let count = 0; count < 50; count++) await core.snapshots.create(VM, WHOLE)
+      },
+      failsWith('STORE_FAILED', /full/),
+    )
+    const known = (await core.store.read(VM)).snapshots
+    assert.ok(known.every(({ state }) => state === 'ready') && known.some(({ id }) => id === kept.id))
+    assert.deepEqual(await snapshotFolders(mount), known.map(({ id }) => id).sort())
+  },
+)
+
+storageTest(
   'xfs-noreflink',
   'a filesystem without reflink is refused with what to do',
   async ({ mount, filesystem }) => {
