@@ -1,5 +1,7 @@
 /** System calls for storage backends, all of them asynchronous. Nothing outside this folder knows koffi. */
 export { cloneFile, ficlone, type OpenFile } from './clone-file.ts'
+export { dedupeRange } from './dedupe-range.ts'
+export { type FallocateOperation, fallocate } from './fallocate.ts'
 export { FIEMAP_EXTENT, type FiemapExtent, fiemap } from './fiemap.ts'
 export { fiemapExtents } from './fiemap-extents.ts'
 export { acquireFlock } from './flock.ts'

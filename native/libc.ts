@@ -9,6 +9,7 @@ const libc = koffi.load('libc.so.6')
 export const ioctlPointer = libc.func('int ioctl(int fd, unsigned long request, void *argument)')
 export const ioctlNumber = libc.func('int ioctl(int fd, unsigned long request, unsigned long argument)')
 export const lseek64 = libc.func('int64_t lseek64(int fd, int64_t offset, int whence)')
+export const fallocate64 = libc.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)')
 export const flock = libc.func('int flock(int fd, int operation)')
 
 export interface CallResult {
