@@ -26,7 +26,7 @@ const FORMAT =
   /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{1,100})\$([A-Za-z0-9+/]{1,100})$/
 
 /**
- * Reads `$scrypt$ln=15,r=8,p=1$<salt>$<hash>`, both in base64 without padding. Undefined for anything else, and
+ * Reads `$scrypt$ln=15,r=8,p=3$<salt>$<hash>`, both in base64 without padding. Undefined for anything else, and
  * for costs out of bounds: a configuration must not be able to demand more than 256 MiB for one check.
  */
 export function parsePasswordHash(text: string): PasswordHash | undefined {

@@ -245,7 +245,7 @@ export const SCHEMA = [
     type: 'string',
     required: true,
     secret: true,
-    sample: `$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`,
+    sample: `$scrypt$ln=15,r=8,p=3$${'A'.repeat(22)}$${'A'.repeat(43)}`,
     check: check.passwordHash,
     doc: 'The scrypt hash of the password, made with `diskferry hash-password`.',
     reason: 'Who reads this file must not learn a password; nobody knows the one of the sample.',
