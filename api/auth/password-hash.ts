@@ -4,7 +4,7 @@ import { formatPasswordHash, type PasswordHash } from '../../config/password-has
 
 type Costs = Pick<PasswordHash, 'logN' | 'blockSize' | 'parallelism'>
 
-/** 32 MiB and a quarter of a second: OWASP, Password Storage Cheat Sheet, the row with the least memory but one. */
+/** 32 MiB and about 0.3 s: the row for 32 MiB of OWASP's Password Storage Cheat Sheet. */
 export const DEFAULT_COSTS: Costs = { logN: 15, blockSize: 8, parallelism: 3 }
 
 const SALT_BYTES = 16

@@ -98,7 +98,7 @@ describe('docs/configuration.md', () => {
       const text = (isWhole ? `db_file = "${workspace.path('db')}"\n${sample}` : workspace.toml('', sample))
         .replace('secret = "..."', `secret = "${SECRET}"`)
         .replaceAll('/etc/diskferry/', `${workspace.folder}/`)
-        .replace('p=1$..."', `p=1$${'A'.repeat(22)}$${'A'.repeat(43)}"`)
+        .replace('p=3$..."', `p=3$${'A'.repeat(22)}$${'A'.repeat(43)}"`)
       await workspace.load(text)
     }
   })

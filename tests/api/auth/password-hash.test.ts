@@ -19,7 +19,7 @@ describe('a password hash', () => {
 
   it('has the default costs and a salt of its own each time', async () => {
     const [one, two] = await Promise.all([hashPassword('x'), hashPassword('x')])
-    assert.match(one, /^\$scrypt\$ln=15,r=8,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
+    assert.match(one, /^\$scrypt\$ln=15,r=8,p=3\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/)
     assert.notEqual(one, two)
   })
 
