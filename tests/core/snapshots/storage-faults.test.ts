@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import xfs from '../../../backends/xfs/index.ts'
+import { DiskferryError } from '../../../core/errors.ts'
+import { storageKind } from '../../storage/matrix.ts'
+import { makeCore, makeDisk } from '../../support/core.ts'
+import { mountFilesystem } from '../../support/loop-filesystem.ts'
+import {
+  failsWith,
+  fillUp,
+  leftBehind,
+  MIB,
+  snapshotFolders,
+  snapshotTest,
+  VM,
+  WHOLE,
+} from '../../support/snapshot-test.ts'
+import { storageTest } from '../../support/storage-test.ts'
+
+snapshotTest('a full filesystem refuses the snapshot and nothing is left behind', async ({ core, mount }) => {
+  await core.snapshots.purge(VM)
+  fillUp(mount)
+  await assert.rejects(core.snapshots.create(VM, WHOLE), (error: unknown) => {
+    assert.ok(error instanceof DiskferryError)
+    assert.ok(
+      ['REPOSITORY_FULL', 'VM_NOT_COMPATIBLE'].includes(error.code),
+      `${error.code}: ${error.message}`,
+    )
+    assert.match(error.message, /full|space/i)
+    return true
+  })
+  assert.deepEqual(await leftBehind(mount), [])
+  assert.deepEqual(await core.store.vmIds(), [])
+})
+
+snapshotTest(
+  'a clone that fails on one of two disks takes back the other one',
+  async ({ mount, disk, dbFile }) => {
+    const real = xfs()
+    const failing = {
+      manifest: real.manifest,
+      checkCompatibility: real.checkCompatibility.bind(real),
+      extentMap: real.extentMap.bind(real),
+      diff: real.diff.bind(real),
+      async clone(source: string, target: string, signal?: AbortSignal) {
+        if (source.endsWith('second.img'))
+          throw Object.assign(new Error('ENOSPC: no space'), { code: 'ENOSPC', errno: -28 })
+        await real.clone(source, target, signal)
+      },
+    }
+    const second = await makeDisk(mount, 'second.img', MIB)
+    await using core = await makeCore({
+      mounts: [mount],
+      vms: [{ name: VM, disks: [disk, second] }],
+      dbFile,
+      backends: [failing],
+    })
+    await assert.rejects(core.snapshots.create(VM, WHOLE), failsWith('REPOSITORY_FULL', /second\.img/))
+    assert.deepEqual(await snapshotFolders(mount), [])
+    assert.deepEqual(await core.store.vmIds(), [])
+  },
+)
+
+snapshotTest(
+  'a read-only mount serves what it has, and refuses create and delete',
+  async ({ core, filesystem, mount }) => {
+    const snapshot = await core.snapshots.create(VM, WHOLE)
+    await filesystem.remountReadOnly()
+    await assert.rejects(core.snapshots.create(VM, WHOLE), failsWith('VM_NOT_COMPATIBLE', /read-only/))
+    await assert.rejects(core.snapshots.delete(VM, snapshot.id), failsWith('REPOSITORY_READ_ONLY', /remount/))
+    assert.equal((await core.snapshots.get(VM, snapshot.id, WHOLE)).id, snapshot.id)
+    await filesystem.remountWritable()
+    await core.snapshots.delete(VM, snapshot.id)
+    assert.deepEqual(await snapshotFolders(mount), [])
+  },
+)
+
+snapshotTest(
+  'below an unmounted repository nothing is written and nothing is forgotten',
+  async ({ core, filesystem, mount }) => {
+    const snapshot = await core.snapshots.create(VM, WHOLE)
+    await filesystem.unmount()
+    await writeFile(join(mount, 'disk.img'), 'a file that lies where the disk was')
+    await assert.rejects(
+      core.snapshots.create(VM, WHOLE),
+      failsWith('VM_NOT_COMPATIBLE', /nothing is mounted/),
+    )
+    await assert.rejects(
+      core.snapshots.get(VM, snapshot.id, WHOLE),
+      failsWith('REPOSITORY_NOT_MOUNTED', /mount it/),
+    )
+    await assert.rejects(
+      core.snapshots.openDisk(VM, snapshot.id, 'disk.img'),
+      failsWith('REPOSITORY_NOT_MOUNTED'),
+    )
+    await assert.rejects(core.snapshots.delete(VM, snapshot.id), failsWith('REPOSITORY_NOT_MOUNTED'))
+    assert.deepEqual(await readdir(mount), ['disk.img'])
+    await filesystem.mount()
+    assert.deepEqual((await core.vms.get(VM)).snapshotIds, [snapshot.id])
+    await core.snapshots.delete(VM, snapshot.id)
+    assert.deepEqual(await snapshotFolders(mount), [])
+  },
+)
+
+snapshotTest(
+  'a snapshot whose file was cut, replaced or removed is damaged, never wrong',
+  async ({ core }) => {
+    const { id, disks } = await core.snapshots.create(VM, WHOLE)
+    const path = disks[0]!.path
+    await truncate(path, MIB)
+    await assert.rejects(
+      core.snapshots.openDisk(VM, id, 'disk.img'),
+      failsWith('SNAPSHOT_DAMAGED', /1048576 bytes/),
+    )
+    await assert.rejects(core.snapshots.get(VM, id, WHOLE), failsWith('SNAPSHOT_DAMAGED'))
+    await rm(path)
+    await assert.rejects(core.snapshots.get(VM, id, WHOLE), failsWith('SNAPSHOT_DAMAGED', /missing/))
+    await mkdir(path)
+    await assert.rejects(
+      core.snapshots.openDisk(VM, id, 'disk.img'),
+      failsWith('SNAPSHOT_DAMAGED', /regular/),
+    )
+    await core.snapshots.delete(VM, id)
+  },
+)
+
+storageTest(
+  'xfs',
+  'a full disk of the database refuses the snapshot and takes back its files',
+  async ({ mount }) => {
+    await using small = await mountFilesystem(storageKind('ext4'), { sizeBytes: 4 * MIB })
+    const dbFile = join(small.mountPoint, 'test.db')
+    const disk = await makeDisk(mount, 'disk.img', MIB)
+    await using core = await makeCore({ mounts: [mount], vms: [{ name: VM, disks: [disk] }], dbFile })
+    const kept = await core.snapshots.create(VM, WHOLE)
+    fillUp(small.mountPoint)
+    await assert.rejects(
+      async () => {
+        // The database may have a free page or two inside.
+        for (let count = 0; count < 50; count++) await core.snapshots.create(VM, WHOLE)
+      },
+      failsWith('STORE_FAILED', /full/),
+    )
+    const known = (await core.store.read(VM)).snapshots
+    assert.ok(known.every(({ state }) => state === 'ready') && known.some(({ id }) => id === kept.id))
+    assert.deepEqual(await snapshotFolders(mount), known.map(({ id }) => id).sort())
+  },
+)
+
+storageTest(
+  'xfs-noreflink',
+  'a filesystem without reflink is refused with what to do',
+  async ({ mount, filesystem }) => {
+    const disk = await makeDisk(mount, 'disk.img', MIB)
+    const dbFile = join(filesystem.image, '..', 'test.db')
+    await using core = await makeCore({ mounts: [mount], vms: [{ name: VM, disks: [disk] }], dbFile })
+    await assert.rejects(core.snapshots.create(VM, WHOLE), failsWith('VM_NOT_COMPATIBLE', /reflink=1/))
+    const [repository] = await core.repositories.list()
+    assert.equal(repository?.compatible, false)
+    assert.match(repository?.reasons[0] ?? '', /mkfs\.xfs -m reflink=1/)
+    assert.deepEqual(await snapshotFolders(mount), [])
+  },
+)
+
+storageTest(
+  'ext4',
+  'a filesystem that no backend knows is refused and not written to',
+  async ({ mount, filesystem }) => {
+    const disk = await makeDisk(mount, 'disk.img', MIB)
+    const dbFile = join(filesystem.image, '..', 'test.db')
+    await using core = await makeCore({ mounts: [mount], vms: [{ name: VM, disks: [disk] }], dbFile })
+    await assert.rejects(
+      core.snapshots.create(VM, WHOLE),
+      failsWith('VM_NOT_COMPATIBLE', /knows the filesystem ext4/),
+    )
+    assert.deepEqual((await readdir(mount)).sort(), ['disk.img', 'lost+found'])
+  },
+)

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DiskferryError, type ErrorCode } from '../../core/errors.ts'
+import { makeCore, makeDisk, type TestCore } from './core.ts'
+import { type StorageTestContext, storageTest } from './storage-test.ts'
+
+export const VM = 'vm-1'
+export const WHOLE = { squash: true }
+export const MIB = 1024 * 1024
+
+export interface Bench extends StorageTestContext {
+  readonly core: TestCore
+  readonly disk: string
+  readonly dbFile: string
+}
+
+/** A core over one XFS repository with one VM that has one disk: 8 MiB, data in its second mebibyte. */
+export function snapshotTest(sentence: string, body: (bench: Bench) => Promise<void>): void {
+  storageTest('xfs', sentence, async (context) => {
+    const disk = await makeDisk(context.mount, 'disk.img', 8 * MIB, [[MIB, Buffer.alloc(MIB, 1)]])
+    const dbFile = join(context.filesystem.image, '..', 'test.db')
+    await using core = await makeCore({ mounts: [context.mount], vms: [{ name: VM, disks: [disk] }], dbFile })
+    await body({ ...context, core, disk, dbFile })
+  })
+}
+
+/** For assert.rejects: our error with this code, its message matching. */
+export function failsWith(code: ErrorCode, pattern = /./) {
+  return (error: unknown) => {
+    assert.ok(error instanceof DiskferryError, String(error))
+    assert.equal(error.code, code, error.message)
+    assert.match(error.message, pattern)
+    return true
+  }
+}
+
+export async function snapshotFolders(mount: string): Promise<string[]> {
+  return (await readdir(join(mount, 'CoriolisSnapshots'))).sort()
+}
+
+/** Leaves a filesystem without room for a byte or a name. */
+export function fillUp(mount: string): void {
+  const script = `
+i=0
+while dd if=/dev/zero of="$1/fill-$i" bs=1M status=none 2>/dev/null; do i=$((i + 1)); done
+i=0
+while mkdir "$1/folder-$i" 2>/dev/null && echo filling > "$1/folder-$i/file" 2>/dev/null; do i=$((i + 1)); done
+sync`
+  execFileSync('sh', ['-c', script, 'fill', mount])
+}
+
+/** Snapshot folders and trial files; the folder for them may stay. */
+export async function leftBehind(mount: string): Promise<string[]> {
+  return (await readdir(mount)).includes('CoriolisSnapshots') ? snapshotFolders(mount) : []
+}
