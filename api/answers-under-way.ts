@@ -1,22 +1,25 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Knows on which connections an answer is being sent. One may have several to send: pipelined requests. */
+/** Knows on which connections an answer is being sent or prepared. */
 export class AnswersUnderWay {
-  readonly #counts = new WeakMap<Socket, number>()
+  /** One connection may have several: pipelined requests. */
+  readonly #responses = new WeakMap<Socket, Set<ServerResponse<IncomingMessage>>>()
 
   watch(server: Server): void {
-    server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-      this.#add(socket, 1)
-      response.once('close', () => this.#add(socket, -1))
-    })
+    server.prependListener(
+      'request',
+      ({ socket }: IncomingMessage, response: ServerResponse<IncomingMessage>) => {
+        const responses = this.#responses.get(socket) ?? new Set()
+        this.#responses.set(socket, responses.add(response))
+        response.once('close', () => responses.delete(response))
+      },
+    )
   }
 
+  /** A request that is still being received has none yet: it may still be refused. */
   has(socket: Socket): boolean {
-    return (this.#counts.get(socket) ?? 0) > 0
-  }
-
-  #add(socket: Socket, change: number): void {
-    this.#counts.set(socket, (this.#counts.get(socket) ?? 0) + change)
+    const responses = [...(this.#responses.get(socket) ?? [])]
+    return responses.some((response) => response.headersSent || response.req.complete)
   }
 }

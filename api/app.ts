@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import type { Server } from 'node:http'
+import {
+  type FastifyHttpOptions,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  fastify,
+} from 'fastify'
 import type { Logger } from 'pino'
 import type { Authenticator, Readiness, Repositories, Snapshots, VirtualMachines } from '../core/services.ts'
 import { AnswersUnderWay } from './answers-under-way.ts'
 import { verifyBearerToken } from './bearer-token.ts'
-import { BODY_LIMIT_BYTES } from './body-limit.ts'
 import { clientErrorHandler } from './client-error.ts'
 import { RequestLogController } from './log-controller.ts'
 import { authentication, type JwtOptions } from './plugins/authentication.ts'
@@ -20,6 +27,7 @@ import { repositoryRoutes } from './routes/repositories.ts'
 import { snapshotRoutes } from './routes/snapshots.ts'
 import { vmRoutes } from './routes/vms.ts'
 import {
+  BODY_LIMIT_BYTES,
   KEEP_ALIVE_TIMEOUT_MS,
   REQUEST_TIMEOUT_MS,
   serverOptions,
@@ -60,8 +68,7 @@ function badUrl(error: unknown, request: FastifyRequest, reply: FastifyReply): v
 
 function createApp({ tls, logger }: ApiOptions): FastifyInstance {
   const answers = new AnswersUnderWay()
-  const options = {
-    ...serverOptions(tls),
+  const options: FastifyServerOptions = {
     loggerInstance: logger,
     logController: new RequestLogController(),
     genReqId: () => randomUUID(),
@@ -75,9 +82,9 @@ function createApp({ tls, logger }: ApiOptions): FastifyInstance {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     frameworkErrors: badUrl,
     clientErrorHandler: clientErrorHandler(logger, answers),
-  } as const
-  // The instance's type names its server, http or https; nothing here depends on which.
-  const app = fastify(options as object) as FastifyInstance
+  }
+  // The type of an instance names its server, http or https; nothing here depends on which.
+  const app: FastifyInstance = fastify({ ...options, ...serverOptions(tls) } as FastifyHttpOptions<Server>)
   answers.watch(app.server)
   // An expectation that nobody here knows is no reason to refuse a request; node would, with an empty answer.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))

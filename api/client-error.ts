@@ -14,10 +14,10 @@ const REFUSALS: Readonly<Record<string, readonly [number, string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'The header of the request is too large: at most 16384 bytes are accepted.'],
 }
 
-function refusal(code: string): readonly [number, string] | undefined {
-  const known = REFUSALS[code]
+function refusal(code: string | undefined): readonly [number, string] | undefined {
+  const known = REFUSALS[code ?? '']
   if (known !== undefined) return known
-  return code.startsWith('HPE_') ? [400, 'What was sent is not an HTTP/1.1 request.'] : undefined
+  return code?.startsWith('HPE_') ? [400, 'What was sent is not an HTTP/1.1 request.'] : undefined
 }
 
 /**
@@ -25,12 +25,13 @@ function refusal(code: string): readonly [number, string] | undefined {
  * written into an answer that is under way: a client would take it for bytes of its disk.
  */
 export function clientErrorHandler(logger: FastifyBaseLogger, answers: AnswersUnderWay) {
-  return (error: ConnectionError, socket: Socket): void => {
+  return (error: Partial<ConnectionError>, socket: Socket): void => {
     const [status, details] = refusal(error.code) ?? []
     const requestId = randomUUID()
     const client = socket.remoteAddress
     if (status === undefined || details === undefined || !socket.writable || answers.has(socket)) {
-      logger.debug({ err: error, client }, 'connection broken off')
+      const level = error.code?.startsWith('ERR_SSL_') ? 'info' : 'debug'
+      logger[level]({ reason: error.code, client }, 'connection broken off')
       socket.destroy()
       return
     }

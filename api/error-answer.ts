@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { DiskferryError, type ErrorCode } from '../core/errors.ts'
-import { BODY_LIMIT_BYTES } from './body-limit.ts'
 import { ERROR_STATUS } from './error-status.ts'
+import { BODY_LIMIT_BYTES } from './server-options.ts'
 
 /** The body of every answer that is not a success. */
 export interface ErrorBody {

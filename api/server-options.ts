@@ -10,8 +10,10 @@ export interface TlsOptions {
   readonly requireClientCertificate: boolean
 }
 
+/** The largest request body that is read. No route needs more than a user name and a password. */
+export const BODY_LIMIT_BYTES = 64 * 1024
 /** Until the header of a request is complete. */
-export const HEADERS_TIMEOUT_MS = 30_000
+const HEADERS_TIMEOUT_MS = 30_000
 /** Until the whole request is there, its body included. It does not limit the answer. */
 export const REQUEST_TIMEOUT_MS = 60_000
 export const KEEP_ALIVE_TIMEOUT_MS = 60_000

@@ -3,9 +3,8 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { OpenDisk, Snapshots } from '../../core/services.ts'
 import { answerForDisk, type DiskAnswer } from '../disk-answer.ts'
 import { DiskBytes } from '../disk-bytes.ts'
-import { emptyResponse } from '../schemas/empty.ts'
-import { errorResponses } from '../schemas/error.ts'
 import { type DiskParams, diskParams } from '../schemas/params.ts'
+import { emptyResponse, errorResponses } from '../schemas/responses.ts'
 import { sendStream } from '../stream-answer.ts'
 
 export interface DiskRoutesOptions {

@@ -1,8 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Readiness } from '../../core/services.ts'
 import { sendError } from '../plugins/errors.ts'
-import { errorResponses } from '../schemas/error.ts'
-import { statusResponse } from '../schemas/health.ts'
+import { errorResponses, statusResponse } from '../schemas/responses.ts'
 
 export interface HealthRoutesOptions {
   readonly readiness: Readiness

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { DiskferryError } from '../../core/errors.ts'
 import type { Authenticator } from '../../core/services.ts'
-import { errorResponses } from '../schemas/error.ts'
 import { type LoginBody, loginBody, loginResponse } from '../schemas/login.ts'
+import { errorResponses } from '../schemas/responses.ts'
 
 /** The parser's own message would quote the body, which holds a password: it goes nowhere. */
 function parseJson(body: Buffer): unknown {

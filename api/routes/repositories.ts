@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Repositories } from '../../core/services.ts'
 import { backendJson, repositoryJson } from '../repository-json.ts'
-import { errorResponses } from '../schemas/error.ts'
+import { errorResponses } from '../schemas/responses.ts'
 
 export interface RepositoryRoutesOptions {
   readonly repositories: Repositories

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { VirtualMachines } from '../../core/services.ts'
-import { errorResponses } from '../schemas/error.ts'
 import { type VmParams, vmParams } from '../schemas/params.ts'
+import { errorResponses } from '../schemas/responses.ts'
 import { vmJson } from '../vm-json.ts'
 
 export interface VmRoutesOptions {

@@ -1,5 +1,5 @@
-import { errorSchema } from './error.ts'
 import { backendSchema, repositorySchema } from './repository.ts'
+import { errorSchema } from './responses.ts'
 import { snapshotSchema } from './snapshot.ts'
 import { vmSchema } from './vm.ts'
 

@@ -1,5 +1,5 @@
 import { BOOLEAN_SPELLINGS } from '../map-options.ts'
-import { optionalIdentifier } from './identifier.ts'
+import { optionalIdentifier } from './params.ts'
 
 /** Keys that are not here are ignored; one that is here may be given once. */
 export const snapshotQuery = {

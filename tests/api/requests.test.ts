@@ -219,6 +219,31 @@ describe('every request', () => {
     }
   })
 
+  it('with a body that is no HTTP is 400 while nothing has been answered', async () => {
+    const answer = await rawRequest(server, [
+      `POST ${SNAPSHOTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${server.token}\r\n`,
+      'Transfer-Encoding: chunked\r\n\r\nnonsense\r\n',
+    ])
+    assert.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/)
+    assert.deepEqual(server.fake.calls, [])
+  })
+
+  it('whose answer is being prepared is not answered by garbage that follows it', async () => {
+    const entered = deferred()
+    const release = deferred()
+    server.fake.before = async () => {
+      entered.resolve()
+      await release.promise
+    }
+    const answer = rawRequest(server, [
+      `POST ${SNAPSHOTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${server.token}\r\n\r\n`,
+      'garbage\r\n\r\n',
+    ])
+    await entered.promise
+    assert.equal(await answer, '')
+    release.resolve()
+  })
+
   it('that fails inside is 500 with the request id and without the reason', async () => {
     const failures = [
       new DiskferryError('STORE_FAILED', '/etc/diskferry/db: I/O error'),

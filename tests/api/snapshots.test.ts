@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { DiskferryError, type ErrorCode } from '../../core/errors.ts'
-import { VM } from './support/fake-services.ts'
+import type { Chunk } from '../../core/services.ts'
+import { snapshotMap, VM } from './support/fake-services.ts'
 import { schemaViolation } from './support/schema-check.ts'
 import { ApiServer } from './support/server.ts'
 
@@ -112,6 +113,25 @@ describe('snapshots', () => {
         ['snapshots.purge', VM.name],
       ],
     )
+  })
+
+  it('whose chunks fail at once are a whole error, and broken off when they fail later', async () => {
+    function* failing(after: number): Generator<Chunk> {
+      for (let index = 0; index < after; index += 1) {
+        yield { start: index * 8192, length: 4096, physicalStart: 0, zero: false }
+      }
+      throw new DiskferryError('MAP_FAILED', 'the map ends in the middle')
+    }
+    const fails = (after: number) => ({ [Symbol.iterator]: () => failing(after) })
+    server.fake.snapshots.set('at-once', snapshotMap('at-once', VM.name, [{ chunks: fails(1) }]))
+    server.fake.snapshots.set('later', snapshotMap('later', VM.name, [{ chunks: fails(10_000) }]))
+    const answer = await server.send(`${SNAPSHOTS}/at-once`)
+    assert.deepEqual([answer.status, answer.refusal().code], [500, 'MAP_FAILED'])
+    await assert.rejects(server.send(`${SNAPSHOTS}/later`))
+    const broken = server.entries().find(({ msg }) => msg === 'the answer was broken off')
+    assert.equal(broken?.level, 50)
+    server.fake.snapshots.delete('at-once')
+    server.fake.snapshots.delete('later')
   })
 
   it('of another VM are not found', async () => {

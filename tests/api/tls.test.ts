@@ -77,6 +77,8 @@ describe('client certificates', { timeout: 60_000 }, () => {
     const stranger = await makeCertificates()
     const strange = { ca, cert: stranger.clientCert, key: stranger.clientKey }
     assert.notEqual(await ask(server, strange), 'HTTP/1.1 200 OK')
+    const told = server.entries().filter(({ msg, level }) => msg === 'connection broken off' && level === 30)
+    assert.equal(told.length, 2)
   })
 
   it('cannot be required without an authority', async () => {
