@@ -36,6 +36,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   INTERNAL: SERVER_ERROR,
   INVALID_REQUEST: BAD_REQUEST,
   INVENTORY_UNREADABLE: unavailable('The list of virtual machines and repositories cannot be read now.'),
+  LOGIN_BUSY: { status: 429, error: 'Too Many Requests' },
   LOGIN_REFUSED: { status: 401, error: 'Not Authorized' },
   MANAGER_CERTIFICATE_CHANGED: unavailable(
     'The OVM manager shows another certificate than before, so the password was not sent to it.',
@@ -52,7 +53,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
     summary: 'A repository has no room for the snapshot; nothing of it was kept.',
   },
   REPOSITORY_NOT_MOUNTED: unavailable('A repository that this needs is not mounted on the host.'),
-  REPOSITORY_READ_ONLY: serverError('A repository that this needs is mounted read-only.'),
+  REPOSITORY_READ_ONLY: unavailable('A repository that this needs is mounted read-only.'),
   ROUTE_NOT_FOUND: NOT_FOUND,
   SNAPSHOT_DAMAGED: CONFLICT,
   SNAPSHOT_NOT_FOUND: NOT_FOUND,

@@ -80,6 +80,8 @@ async function listen({ app }: Server, { api }: Config): Promise<string> {
 
 async function logRepositories({ repositories }: Server, logger: Logger): Promise<void> {
   try {
+    for (const { message } of await repositories.problems())
+      logger.warn({ problem: message }, 'inventory problem')
     for (const { id, mountPoint, backend, reasons, problems } of await repositories.list()) {
       const fields = { repository: id, mount_point: mountPoint, backend, reasons, problems }
       if (backend === null || problems.length > 0) logger.warn(fields, 'repository with problems')

@@ -15,7 +15,7 @@ export interface User {
 /** Each check may take up to 256 MiB and a thread of libuv's four, which file operations need as well. */
 const CHECKS_AT_ONCE = 2
 
-/** About 13 seconds of work with hashes of the default costs. */
+/** About 40 seconds of work with hashes of the default costs. */
 const CHECKS_WAITING = 256
 
 /** Checks logins against the users of the configuration. */
@@ -32,7 +32,7 @@ export class UsersAuthenticator implements Authenticator {
     this.#decoys = [...this.#hashes.values()].map(unknowableHash)
   }
 
-  /** @throws LOGIN_REFUSED, ABORTED; MANAGER_UNREACHABLE when too many logins wait */
+  /** @throws LOGIN_REFUSED, ABORTED; LOGIN_BUSY when too many logins wait */
   async authenticate(username: string, password: string, signal?: AbortSignal): Promise<void> {
     const problem = credentialProblem(username, password)
     if (problem !== undefined) throw new DiskferryError('LOGIN_REFUSED', `${problem}.`)

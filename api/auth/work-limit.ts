@@ -17,7 +17,7 @@ export class WorkLimit {
   }
 
   /**
-   * @throws ABORTED when the signal fires before the work has started, MANAGER_UNREACHABLE when too many wait
+   * @throws ABORTED when the signal fires before the work has started, LOGIN_BUSY when too many wait
    * already, and whatever the work throws
    */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -45,10 +45,8 @@ export class WorkLimit {
       return
     }
     if (this.#queue.size >= this.#waiting) {
-      const message = `${this.#queue.size} logins wait already, so this one was turned away; try again later`
-      throw new DiskferryError('MANAGER_UNREACHABLE', message, {
-        clientMessage: 'Too many logins; try again later.',
-      })
+      const message = 'too many logins wait to be checked, so this one was turned away; try again later'
+      throw new DiskferryError('LOGIN_BUSY', message)
     }
     await new Promise<void>((resolve, reject) => {
       const waiter: Waiter = {

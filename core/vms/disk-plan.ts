@@ -35,7 +35,9 @@ export async function planDisk(
   repositories: readonly ResolvedRepository[],
   guard: MountGuard,
 ): Promise<DiskPlan> {
-  const { path, deviceName, mode, scheme } = disk
+  const { path, mode, scheme } = disk
+  // As in vm.cfg: clients of the ancestor tell a CD-ROM by it.
+  const deviceName = disk.cdrom ? `${disk.deviceName}:cdrom` : disk.deviceName
   const view = { name, path, deviceName, mode, compatible: false, size: null, backend: null }
   const readOnly = disk.cdrom ? 'a CD-ROM' : mode === 'r' ? 'read-only' : undefined
   if (readOnly !== undefined) {

@@ -48,7 +48,7 @@ describe('a work limit', () => {
     const waiting = limit.run(async () => 'done')
     await assert.rejects(
       limit.run(async () => {}),
-      hasCode('MANAGER_UNREACHABLE'),
+      hasCode('LOGIN_BUSY'),
     )
     open()
     await running
