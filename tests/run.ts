@@ -6,7 +6,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -104,6 +104,8 @@ async function main(args: readonly string[]): Promise<readonly string[]> {
   if (interrupted) return failed
 
   const directory = mkdtempSync(join(tmpdir(), 'diskferry-tests-'))
+  // Tests run programs as ordinary users, who must get through to what is theirs.
+  chmodSync(directory, 0o711)
   try {
     if (!(await runTests(files, options, directory))) failed.push('tests')
   } finally {
