@@ -8,6 +8,13 @@ const libc = koffi.load('libc.so.6')
  */
 export const ioctlPointer = libc.func('int ioctl(int fd, unsigned long request, void *argument)')
 export const ioctlNumber = libc.func('int ioctl(int fd, unsigned long request, unsigned long argument)')
+/** struct reflink_arguments of fs/ocfs2/ocfs2_ioctl.h: its __u64 members are addresses of NUL-terminated strings. */
+const ReflinkArguments = koffi.struct({ old_path: 'str', new_path: 'str', preserve: 'uint64_t' })
+export const ioctlReflink = libc.func('ioctl', 'int', [
+  'int',
+  'unsigned long',
+  koffi.pointer(ReflinkArguments),
+])
 export const lseek64 = libc.func('int64_t lseek64(int fd, int64_t offset, int whence)')
 export const fallocate64 = libc.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)')
 export const flock = libc.func('int flock(int fd, int operation)')

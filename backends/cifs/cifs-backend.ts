@@ -1,0 +1,41 @@
+import {
+  BACKEND_API_VERSION,
+  type BackendManifest,
+  type CompatibilityReport,
+  type CompatibilityTarget,
+  contentDiff,
+  type DiffOptions,
+  type DiffResult,
+  type ExtentBatch,
+  type StorageBackend,
+  trialClone,
+} from 'diskferry/core'
+import { cloneFile, seekExtents } from 'diskferry/native'
+import { explainCloneError } from './explain-clone-error.ts'
+
+/** SMB 3 shares whose server offers FSCTL_DUPLICATE_EXTENTS_TO_FILE. */
+export class CifsBackend implements StorageBackend {
+  readonly manifest: BackendManifest = {
+    name: 'cifs',
+    apiVersion: BACKEND_API_VERSION,
+    description: 'SMB 3: duplicate-extents through FICLONE, SEEK_DATA and SEEK_HOLE, differences by content',
+    filesystems: ['cifs', 'smb3'],
+    difference: 'content',
+  }
+
+  checkCompatibility(target: CompatibilityTarget, signal?: AbortSignal): Promise<CompatibilityReport> {
+    return trialClone(cloneFile, target.trialDirectory, (error) => [explainCloneError(error)], signal)
+  }
+
+  clone(source: string, target: string, signal?: AbortSignal): Promise<void> {
+    return cloneFile(source, target, signal)
+  }
+
+  extentMap(file: string, signal?: AbortSignal): AsyncIterable<ExtentBatch> {
+    return seekExtents(file, signal)
+  }
+
+  diff(base: string, target: string, options: DiffOptions, signal?: AbortSignal): Promise<DiffResult> {
+    return contentDiff({ base, target, extentMap: seekExtents }, options, undefined, signal)
+  }
+}

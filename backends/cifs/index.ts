@@ -1,0 +1,3 @@
+import { CifsBackend } from './cifs-backend.ts'
+
+export default () => new CifsBackend()

@@ -1,0 +1,3 @@
+import { Nfs42Backend } from './nfs42-backend.ts'
+
+export default () => new Nfs42Backend()
