@@ -3,9 +3,17 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { REFLINK_STORAGE, requiredStorage, STORAGE } from './matrix.ts'
 
+async function projectFile(name: string): Promise<string> {
+  return await readFile(new URL(`../../${name}`, import.meta.url), 'utf8')
+}
+
+test('continuous integration runs the test command of the README, and nothing after it', async () => {
+  assert.match(await projectFile('README.md'), /npm ci && npm test/)
+  assert.match(await projectFile('.ci/run'), /^npm ci\nnpm test\n$/m)
+})
+
 test('continuous integration requires every filesystem on which snapshots work', async () => {
-  const script = await readFile(new URL('../../.ci/run', import.meta.url), 'utf8')
-  const required = /^export REQUIRE_STORAGE=(.*)$/m.exec(script)?.[1]
+  const required = /^export REQUIRE_STORAGE=(.*)$/m.exec(await projectFile('.ci/run'))?.[1]
   assert.deepEqual(
     [...requiredStorage(required)],
     REFLINK_STORAGE.map(({ name }) => name),

@@ -19,7 +19,7 @@ export const PASSWORD = 'correct horse battery staple'
 export interface ServerOptions {
   /** Configuration, database and certificate are kept here; a second server on it finds the first one's state. */
   readonly directory: string
-  /** The ovs-agent's database folder; the inventory is static when left out. */
+  /** The ovs-agent's database folder; when left out, `extraConfig` has a static inventory. */
   readonly agentDbDir?: string
   /** Put at the end of the configuration: whole tables. */
   readonly extraConfig?: string
