@@ -7,6 +7,16 @@
 /** Checked when a backend is registered. New members of the contract are optional until it grows. */
 export const BACKEND_API_VERSION = 1
 
+/** What a filesystem may lack although snapshots work on it. */
+export type FilesystemFeature =
+  | 'punch-hole'
+  | 'zero-range'
+  | 'preallocate'
+  | 'keep-size'
+  | 'deduplicate'
+  | 'clone-range'
+  | 'defragment'
+
 /** What the code of a backend supports, whatever the mount says. */
 export interface BackendManifest {
   /** Lower-case letters, digits and dashes, at most 32: `xfs`. Shown to clients as the disk's `backend`. */
@@ -18,6 +28,11 @@ export interface BackendManifest {
   readonly filesystems: readonly string[]
   /** How a difference is normally found: by physical addresses, or by reading both files. */
   readonly difference: 'physical' | 'content'
+  /**
+   * What a mount of these filesystems may be unable to do, each with the reason. The conformance suite skips a check only
+   * for a feature that is named here and that the mount really refuses.
+   */
+  readonly unsupported?: Readonly<Partial<Record<FilesystemFeature, string>>>
 }
 
 /** One line of /proc/self/mountinfo; see proc_pid_mountinfo(5). */

@@ -1,5 +1,6 @@
 /** System calls for storage backends, all of them asynchronous. Nothing outside this folder knows koffi. */
 export { cloneFile, ficlone, type OpenFile } from './clone-file.ts'
+export { cloneRange } from './clone-range.ts'
 export { dedupeRange } from './dedupe-range.ts'
 export { type FallocateOperation, fallocate } from './fallocate.ts'
 export { FIEMAP_EXTENT, type FiemapExtent, fiemap } from './fiemap.ts'
@@ -12,4 +13,5 @@ export { ocfs2Reflink } from './ocfs2-reflink.ts'
 export { seekExtents } from './seek-extents.ts'
 export { type DataRange, seekDataRanges } from './seek-ranges.ts'
 export { type FilesystemStatus, filesystemStatus } from './statfs.ts'
+export { syncFilesystem } from './sync-filesystem.ts'
 export { SystemCallError } from './system-call-error.ts'

@@ -17,6 +17,7 @@ export const ioctlReflink = libc.func('ioctl', 'int', [
 ])
 export const lseek64 = libc.func('int64_t lseek64(int fd, int64_t offset, int whence)')
 export const fallocate64 = libc.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)')
+export const syncfs = libc.func('int syncfs(int fd)')
 export const flock = libc.func('int flock(int fd, int operation)')
 
 export interface CallResult {
