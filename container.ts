@@ -14,6 +14,9 @@ import { ManagerAuthenticator } from './api/auth/manager-authenticator.ts'
 import type { ManagerTrust } from './api/auth/manager-trust.ts'
 import { UsersAuthenticator } from './api/auth/users-authenticator.ts'
 import btrfs from './backends/btrfs/index.ts'
+import cifs from './backends/cifs/index.ts'
+import nfs42 from './backends/nfs42/index.ts'
+import ocfs2 from './backends/ocfs2/index.ts'
 import xfs from './backends/xfs/index.ts'
 import type { Config } from './config/config.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
@@ -29,6 +32,7 @@ import { SnapshotMaps } from './core/snapshots/snapshot-maps.ts'
 import { SnapshotService, storedSnapshotIds } from './core/snapshots/snapshot-service.ts'
 import { SnapshotStore } from './core/snapshots/snapshot-store.ts'
 import { VmLocks } from './core/snapshots/vm-locks.ts'
+import type { BackendFactory } from './core/storage-backend.ts'
 import {
   MANAGER_PINS_NAMESPACE,
   type OpenedDatabase,
@@ -44,6 +48,15 @@ import { acquireFlock, readMounts } from './native/index.ts'
 /** How long a request waits for a VM's lock before it is told that the VM is busy. */
 const LOCK_PATIENCE_MS = 60_000
 const MANAGER_PORT = 7002
+
+/** The backends that come with Diskferry, by their names. */
+export const FIRST_PARTY_BACKENDS: Readonly<Record<string, BackendFactory>> = {
+  ocfs2,
+  xfs,
+  btrfs,
+  nfs42,
+  cifs,
+}
 
 const AUTHENTICATOR: InjectionToken<Authenticator> = Symbol('Authenticator')
 const INVENTORY: InjectionToken<Inventory> = Symbol('Inventory')
@@ -70,8 +83,8 @@ export interface Server {
 export async function createServer(config: Config, configDirectory: string, logger: Logger): Promise<Server> {
   const registry = new BackendRegistry()
   await loadPlugins(registry, config.backends, configDirectory, logger)
-  registry.register(xfs(), 'diskferry')
-  registry.register(btrfs(), 'diskferry')
+  for (const makeBackend of Object.values(FIRST_PARTY_BACKENDS))
+    registry.register(makeBackend({}), 'diskferry')
   const database = await openDatabase(config.dbFile, (error) =>
     logger.error({ err: error }, 'database error'),
   )
