@@ -39,7 +39,13 @@ export async function loadPlugins(
   }
 }
 
-async function importFactory(module: string, directory: string): Promise<BackendFactory> {
+/**
+ * The factory that a module exports, not called yet.
+ *
+ * @param directory where relative paths and packages are looked up
+ * @throws BACKEND_INVALID; the error of importing the module
+ */
+export async function importFactory(module: string, directory: string): Promise<BackendFactory> {
   const imported = (await import(locate(module, directory))) as { default?: unknown }
   if (typeof imported.default === 'function') return imported.default as BackendFactory
   throw new DiskferryError(
