@@ -1,11 +1,14 @@
 import { access, constants, mkdir, mkdtemp, open, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { DiskferryError, describe } from '../../core/errors.ts'
 import type { CleanupStack } from './cleanup-stack.ts'
 import type { Progress } from './progress.ts'
 import { hasCommand, runCommand } from './run-command.ts'
 
+const UNMOUNT_ATTEMPTS = 50
+const UNMOUNT_PAUSE_MS = 200
 const IMAGE_BYTES = 4 * 1024 ** 3
 
 export interface DemoStorage {
@@ -46,10 +49,23 @@ export async function makeStorage(
     const mountPoint = join(work, 'repository')
     await mkdir(mountPoint)
     await runCommand('mount', ['-o', 'loop', image, mountPoint])
-    cleanup.add(mountPoint, () => runCommand('umount', [mountPoint]))
+    cleanup.add(mountPoint, () => unmount(mountPoint))
     signal.throwIfAborted()
     return { mountPoint, isMountPoint: true, work, description: `${filesystem} on a loop device` }
   })
+}
+
+/** What was under way when the demo was interrupted may hold a file open for a moment. */
+async function unmount(mountPoint: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await runCommand('umount', [mountPoint])
+      return
+    } catch (error) {
+      if (attempt === UNMOUNT_ATTEMPTS) throw error
+      await delay(UNMOUNT_PAUSE_MS)
+    }
+  }
 }
 
 async function useDirectory(directory: string, cleanup: CleanupStack): Promise<DemoStorage> {

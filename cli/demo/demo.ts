@@ -27,16 +27,21 @@ export async function demo(options: DemoOptions): Promise<void> {
   const interrupt = (signal: NodeJS.Signals) => interruption.abort(new Error(`stopped by ${signal}`))
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
+  const cleanup = new CleanupStack()
+  let interrupted = false
   try {
-    await using cleanup = new CleanupStack()
     await run(options, cleanup, interruption.signal)
   } catch (error) {
     if (!interruption.signal.aborted) throw error
-    process.stderr.write('\ninterrupted; everything was cleaned up\n')
-    process.exitCode = 130
+    interrupted = true
   } finally {
+    await cleanup[Symbol.asyncDispose]()
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
+  }
+  if (interrupted) {
+    process.stderr.write('\ninterrupted; everything was cleaned up\n')
+    process.exitCode = 130
   }
 }
 
