@@ -1,9 +1,9 @@
 import { Command } from 'commander'
-import packageJson from '../package.json' with { type: 'json' }
 import { demo } from './demo/demo.ts'
 import { forgetManager } from './forget-manager.ts'
 import { hashPassword } from './hash-password.ts'
 import { serve } from './serve.ts'
+import { VERSION } from './version.ts'
 
 /** The ancestor's file, so that an upgrade needs no change to a unit or a script. */
 export const DEFAULT_CONFIG_FILE = '/etc/coriolis-ovm-exporter/config.toml'
@@ -12,7 +12,7 @@ export const DEFAULT_CONFIG_FILE = '/etc/coriolis-ovm-exporter/config.toml'
 export function createProgram(): Command {
   const program = new Command('diskferry')
     .description('Full and incremental exports of virtual machine disks from a hypervisor host')
-    .version(packageJson.version)
+    .version(VERSION)
     .showHelpAfterError()
 
   program
