@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { open } from 'node:fs/promises'
+import { performance } from 'node:perf_hooks'
+import { type ChangedRange, type Extent, systemCode } from 'diskferry/core'
+import type { Check } from '../check.ts'
+import type { CheckContext } from '../check-context.ts'
+import { FeatureRefused } from '../features.ts'
+import type { Disk } from '../guest/disk.ts'
+import { rewriteFragments, writeEveryOtherBlock } from '../guest/fragments.ts'
+import type { Region } from '../oracle/regions.ts'
+
+const MIB = 1024 * 1024
+const TIB = MIB * MIB
+const LARGEST = 16 * TIB
+/** What writeEveryOtherBlock() lays down: a block of data at the start of each step. */
+const BLOCK = 4096
+const STEP = 2 * BLOCK
+/** More than any filesystem allocates around a few written blocks; far less than what a difference could not read. */
+const MOST_WRITTEN = 64 * MIB
+
+export const largeDiskChecks: readonly Check[] = [
+  {
+    name: 'a sparse disk of 16 TiB without data has no written extents and no differences',
+    run: checkEmptyGiant,
+  },
+  {
+    name: 'a sparse disk of 16 TiB is cloned, mapped and compared by its few islands of data',
+    run: checkGiant,
+  },
+  { name: 'a disk of very many extents is mapped and compared', run: checkManyExtents },
+]
+
+async function checkEmptyGiant(context: CheckContext): Promise<void> {
+  const disk = await giantDisk(context)
+  const base = await context.clone(disk, 'base')
+  const target = await context.clone(disk, 'target')
+  for (const file of [disk, base, target]) expectSparse(file, await context.checkMap(file, []))
+  const { ranges } = await context.checkDifference(base, target, [])
+  assert.deepEqual(ranges, [])
+}
+
+async function checkGiant(context: CheckContext): Promise<void> {
+  const disk = await giantDisk(context)
+  const size = await disk.size()
+  const islands: Region[] = [0, size / 4, size / 2 + 4095, size - 100_000].map((place) => ({
+    start: Math.floor(place),
+    length: 100_000,
+  }))
+  for (const { start, length } of islands.slice(0, -2)) await disk.fill(start, length, 1)
+  const base = await context.clone(disk, 'base')
+  for (const { start, length } of islands.slice(-2)) await disk.fill(start, length, 2)
+  await disk.flip(islands[1]!.start)
+  const target = await context.clone(disk, 'target')
+  for (const file of [base, target]) expectSparse(file, await context.checkMap(file, islands))
+  await context.checkDifference(base, target, islands)
+  await context.checkDifference(target, base, islands)
+}
+
+/** 16 TiB, or the most that the filesystem takes: 16 TiB is the very limit of some. */
+async function giantDisk(context: CheckContext): Promise<Disk> {
+  const disk = await context.disk()
+  let low = 0
+  let high = LARGEST
+  for (let size = LARGEST; low < high; size = Math.ceil((low + high) / 2)) {
+    if (await takesSize(disk, size)) low = size
+    else high = size - 1
+  }
+  await disk.truncate(low)
+  if (low < LARGEST)
+    context.note(`files of this filesystem end at ${low} bytes, which was taken instead of 16 TiB`)
+  // Over SMB a file is stored sparse only after it was told to be, which a discard does.
+  await disk.fallocate('punch-hole', 0, low).catch((error: unknown) => {
+    if (!(error instanceof FeatureRefused)) throw error
+  })
+  return disk
+}
+
+async function takesSize(disk: Disk, size: number): Promise<boolean> {
+  try {
+    await disk.truncate(size)
+    return true
+  } catch (error) {
+    if (['EFBIG', 'EINVAL', 'ENOSPC'].includes(systemCode(error) ?? '')) return false
+    throw error
+  }
+}
+
+function expectSparse({ path }: Disk, extents: readonly Extent[]): void {
+  const written = extents.reduce((sum, { length, unwritten }) => sum + (unwritten ? 0 : length), 0)
+  assert.ok(
+    written <= MOST_WRITTEN,
+    `the map calls ${written} bytes of '${path}' written, which holds far less: a difference would read them all`,
+  )
+}
+
+/**
+ * The disk's map is judged by all of its bytes, which the kernel still holds. The clones would have to be read block by
+ * block; but what changed is known, and a false `zero` shows in the ranges themselves.
+ */
+async function checkManyExtents(context: CheckContext): Promise<void> {
+  const { extents: count } = context.settings
+  const disk = await context.disk()
+  await writeEveryOtherBlock(disk.path, count, context.signal)
+  const mapped = await timed(context, 'the map', () => context.checkMap(disk))
+  context.note(`${count} extents were written, ${mapped.length} are in the map`)
+  const base = await timed(context, 'the clone', () => context.clone(disk, 'base'))
+  const written = await rewriteFragments(disk.path, everyNth(count, 100), 2)
+  const zeroed = await zeroFragments(disk, everyNth(count, 1000))
+  const target = await context.clone(disk, 'target')
+  const regions = [...written, ...zeroed].sort((left, right) => left.start - right.start)
+  const { ranges } = await timed(context, 'the difference', () =>
+    context.checkDifference(base, target, regions),
+  )
+  expectZeros(ranges, count, new Set(zeroed.map(({ start }) => start)))
+  await context.checkMap(target, written)
+}
+
+function* everyNth(count: number, step: number): Generator<number> {
+  for (let number = 0; number < count; number += step) yield number
+}
+
+/** Writes zeros over the blocks behind these. @returns where */
+async function zeroFragments(disk: Disk, numbers: Iterable<number>): Promise<readonly Region[]> {
+  const regions: Region[] = []
+  const zeros = Buffer.alloc(BLOCK)
+  await using handle = await open(disk.path, 'r+')
+  for (const number of numbers) {
+    const region = { start: (number + 1) * STEP, length: zeros.length }
+    await handle.write(zeros, 0, zeros.length, region.start)
+    regions.push(region)
+  }
+  return regions
+}
+
+/** A range that is called zero touches no block with data. */
+function expectZeros(ranges: readonly ChangedRange[], count: number, zeroed: ReadonlySet<number>): void {
+  for (const { start, length, kind } of ranges) {
+    if (kind === 'data') continue
+    for (let at = Math.floor(start / STEP) * STEP; at < start + length; at += STEP) {
+      const touched = at + BLOCK > start
+      assert.ok(
+        !touched || zeroed.has(at) || at >= count * STEP,
+        `the ${length} bytes at ${start} are called zero, but there is data at ${at}`,
+      )
+    }
+  }
+}
+
+async function timed<T>(context: CheckContext, what: string, work: () => Promise<T>): Promise<T> {
+  const started = performance.now()
+  const result = await work()
+  context.note(`${what} took ${((performance.now() - started) / 1000).toFixed(2)} s`)
+  return result
+}
