@@ -82,7 +82,9 @@ export interface Server {
  */
 export async function createServer(config: Config, configDirectory: string, logger: Logger): Promise<Server> {
   const registry = new BackendRegistry()
-  await loadPlugins(registry, config.backends, configDirectory, logger)
+  await loadPlugins(registry, config.backends, configDirectory, logger, {
+    reservedNames: Object.keys(FIRST_PARTY_BACKENDS),
+  })
   for (const makeBackend of Object.values(FIRST_PARTY_BACKENDS))
     registry.register(makeBackend({}), 'diskferry')
   const database = await openDatabase(config.dbFile, (error) =>

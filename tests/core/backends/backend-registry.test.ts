@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { BackendRegistry } from '../../../core/backends/backend-registry.ts'
-import { loadPlugins } from '../../../core/backends/plugin-loader.ts'
 import type { Mount } from '../../../core/storage-backend.ts'
 import { scriptedBackend } from '../../support/broken-backend.ts'
 
@@ -80,47 +76,4 @@ describe('the registry of backends', () => {
       })
     })
   }
-})
-
-describe('loading plugins', () => {
-  let folder = ''
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'diskferry-plugins-'))
-    const backend = `{
-      manifest: { name: options.name, apiVersion: 1, description: '', filesystems: ['x'], difference: 'content' },
-      checkCompatibility() {}, clone() {}, extentMap() {}, diff() {},
-    }`
-    await writeFile(join(folder, 'good.mjs'), `export default (options) => (${backend})`)
-    await writeFile(join(folder, 'throwing.mjs'), `export default () => { throw new Error('no licence') }`)
-    await writeFile(join(folder, 'shapeless.mjs'), 'export const something = 1')
-  })
-  after(() => rm(folder, { recursive: true }))
-
-  it('registers what loads, and a failing plugin never takes the others down', async () => {
-    const registry = new BackendRegistry()
-    const failures: string[] = []
-    const log = {
-      info: () => undefined,
-      warn: () => undefined,
-      error: (_: object, text: string) => failures.push(text),
-    }
-    const plugins = [
-      { module: './throwing.mjs', options: {} },
-      { module: './shapeless.mjs', options: {} },
-      { module: 'no-such-package', options: {} },
-      { module: './good.mjs', options: { name: 'one' } },
-      { module: './good.mjs', options: { name: 'one' } },
-      { module: join(folder, 'good.mjs'), options: { name: 'two' } },
-    ]
-    await loadPlugins(registry, plugins, folder, log)
-    assert.deepEqual(
-      registry.manifests().map(({ name }) => name),
-      ['one', 'two'],
-    )
-    assert.equal(failures.length, 4)
-    assert.match(failures[0]!, /throwing\.mjs could not be loaded: no licence/)
-    assert.match(failures[1]!, /shapeless\.mjs .*default export/)
-    assert.match(failures[2]!, /no-such-package/)
-    assert.match(failures[3]!, /already there/)
-  })
 })
