@@ -1,16 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from 'diskferry/core'
 import type { Check, CheckResult } from './check.ts'
 import { CheckContext } from './check-context.ts'
 import { declaredReason, FeatureRefused } from './features.ts'
 import { forgottenDescriptors, openDescriptors } from './open-descriptors.ts'
 import type { Suite } from './suite.ts'
-
-/** How long an operation may take to notice that it is unwanted. */
-export const ABORT_PATIENCE_MS = 10_000
+import { TimeLimit } from './time-limit.ts'
 
 type Verdict = Pick<CheckResult, 'outcome' | 'reason' | 'error'>
 
@@ -28,11 +25,11 @@ export async function runCheck(
 ): Promise<CheckResult> {
   const started = performance.now()
   const folder = await mkdtemp(join(suite.directory, '.diskferry-conformance-'))
-  const limit = AbortSignal.timeout(suite.settings.timeLimitMs)
-  const ended = signal === undefined ? limit : AbortSignal.any([limit, signal])
-  const context = new CheckContext(suite, folder, ended)
+  const limit = new TimeLimit(suite.settings.timeLimitMs, signal)
+  const context = new CheckContext(suite, folder, limit.signal)
   const before = openDescriptors()
-  let verdict = await judge(check, context)
+  let verdict = await judge(check, context, limit)
+  limit.end()
   if (verdict.outcome === 'passed') verdict = await judgeDescriptors(before)
   const cleanup = await attemptRemoval(folder)
   if (cleanup !== undefined && verdict.outcome === 'passed') verdict = failed(cleanup)
@@ -41,9 +38,9 @@ export async function runCheck(
   return { group, name: check.name, ...verdict, seconds, notes, differingBytes, reportedBytes }
 }
 
-async function judge(check: Check, context: CheckContext): Promise<Verdict> {
+async function judge(check: Check, context: CheckContext, limit: TimeLimit): Promise<Verdict> {
   try {
-    await Promise.race([check.run(context), outOfTime(context)])
+    await Promise.race([check.run(context), limit.overrun])
     return { outcome: 'passed' }
   } catch (error) {
     if (context.signal.aborted) return failed(overdue(context, error))
@@ -91,11 +88,4 @@ function overdue({ signal, settings }: CheckContext, cause: unknown): Error {
   if (name !== 'TimeoutError') return new Error('it was interrupted', { cause })
   const seconds = settings.timeLimitMs / 1000
   return new Error(`it was not done after its time limit of ${seconds} s: ${describeError(cause)}`, { cause })
-}
-
-/** Rejects when the backend has not even noticed that its time is over. */
-async function outOfTime({ signal }: CheckContext): Promise<never> {
-  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-  await delay(ABORT_PATIENCE_MS, undefined, { ref: false })
-  throw new Error(`the backend went on for ${ABORT_PATIENCE_MS / 1000} s after it was aborted`)
 }

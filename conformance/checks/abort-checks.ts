@@ -6,7 +6,7 @@ import type { CheckContext } from '../check-context.ts'
 import type { Disk } from '../guest/disk.ts'
 import { rewriteFragments, writeEveryOtherBlock } from '../guest/fragments.ts'
 import { fingerprint } from '../oracle/fingerprint.ts'
-import { ABORT_PATIENCE_MS } from '../run-check.ts'
+import { ABORT_PATIENCE_MS } from '../time-limit.ts'
 
 /** Enough that a map of it is not done in one call. */
 const FRAGMENTS = 10_000

@@ -1,0 +1,3 @@
+import { testBackend } from './backend-conformance.ts'
+
+testBackend('btrfs')
