@@ -10,6 +10,7 @@ export class TimeLimit {
   /** Rejects when the work went on after it was aborted; never resolves. */
   readonly overrun: Promise<never>
   readonly #limit: NodeJS.Timeout
+  readonly #ended = new AbortController()
   #patience: NodeJS.Timeout | undefined
 
   /** @param outer ends it earlier */
@@ -26,13 +27,15 @@ export class TimeLimit {
       const wait = () => {
         this.#patience = setTimeout(giveUp, ABORT_PATIENCE_MS)
       }
-      this.signal.addEventListener('abort', wait, { once: true })
+      // A test runner aborts its signal also when the test is done.
+      this.signal.addEventListener('abort', wait, { once: true, signal: this.#ended.signal })
       if (this.signal.aborted) wait()
     })
   }
 
   /** The work is done; nothing is waited for any more. */
   end(): void {
+    this.#ended.abort()
     clearTimeout(this.#limit)
     clearTimeout(this.#patience)
   }
