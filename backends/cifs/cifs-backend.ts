@@ -22,6 +22,9 @@ export class CifsBackend implements StorageBackend {
     description: 'SMB 3: duplicate-extents through FICLONE, SEEK_DATA and SEEK_HOLE, differences by content',
     filesystems: ['cifs', 'smb3'],
     difference: 'content',
+    unsupported: {
+      defragment: 'only the server can move blocks',
+    },
   }
 
   checkCompatibility(target: CompatibilityTarget, signal?: AbortSignal): Promise<CompatibilityReport> {

@@ -22,6 +22,12 @@ export class Nfs42Backend implements StorageBackend {
     description: 'NFS 4.2: CLONE through FICLONE, SEEK_DATA and SEEK_HOLE, differences by content',
     filesystems: ['nfs4', 'nfs'],
     difference: 'content',
+    unsupported: {
+      'keep-size': 'NFS 4.2 allocates only by growing the file: RFC 7862, ALLOCATE',
+      'zero-range': 'the Linux client sends no WRITE_SAME for fallocate',
+      deduplicate: 'the protocol has no such operation',
+      defragment: 'only the server can move blocks',
+    },
   }
 
   async checkCompatibility(target: CompatibilityTarget, signal?: AbortSignal): Promise<CompatibilityReport> {
