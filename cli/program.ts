@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { type ConformanceArguments, conformance } from './conformance.ts'
 import { demo } from './demo/demo.ts'
 import { forgetManager } from './forget-manager.ts'
 import { hashPassword } from './hash-password.ts'
@@ -31,6 +32,24 @@ export function createProgram(): Command {
     .description('forget the pinned certificate of the OVM manager, after it was changed on purpose')
     .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
     .action(({ config }: { config: string }) => forgetManager(config, process.stdout))
+
+  program
+    .command('conformance')
+    .description('prove a storage backend on a real filesystem')
+    .requiredOption('-b, --backend <module>', 'a name such as xfs, a package, or a path')
+    .requiredOption('-d, --directory <folder>', 'a writable folder on the filesystem')
+    .option('--options <json>', "handed to the backend's factory")
+    .option('--only <pattern>', 'only checks whose name matches the regular expression')
+    .option('--seeds <list>', 'random histories: 7, 1-20, 3,9,20-30')
+    .option('--replay <file>', 'play a history again, as a failure printed it')
+    .option('--extents <number>', 'of the fragmented disk')
+    .option('--full-disk-mib <number>', 'size of the disk whose clone must not take up space')
+    .option('--elsewhere <folder>', 'a writable folder on a filesystem without reflinks')
+    .option('--time-limit <seconds>', 'for one check')
+    .option('--json', 'a report for programs')
+    .action(async (args: ConformanceArguments) => {
+      process.exitCode = await conformance(args)
+    })
 
   program
     .command('demo')
