@@ -11,6 +11,7 @@ const NOT_OURS = new Set(['node_modules', 'dist', '.git', '.cache'])
 const OWN_PACKAGE: Readonly<Record<string, string>> = {
   'diskferry/core': 'core/index.ts',
   'diskferry/native': 'native/index.ts',
+  'diskferry/conformance': 'conformance/index.ts',
 }
 
 interface Layer {
@@ -31,8 +32,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     ours: ['core/', 'config/'],
     packages: [/^fastify$/, /^fastify-plugin$/, /^@fastify\//, /^undici$/, /^pino$/, /^keyv$/],
   },
+  bench: { ours: ['core/', 'native/'], packages: [] },
+  examples: { ours: ['core/index.ts', 'native/index.ts', 'conformance/index.ts'], packages: [] },
   cli: {
-    ours: ['core/', 'config/', 'api/', 'inventory/', 'native/', 'container.ts', 'package.json'],
+    ours: ['core/', 'config/', 'api/', 'inventory/', 'native/', 'conformance/', 'container.ts'],
     packages: [/^commander$/, /^pino$/, /^undici$/, /^selfsigned$/],
   },
 }

@@ -6,15 +6,9 @@ import type { BackendFactory } from 'diskferry/core'
 import { CHECK_GROUPS, runConformance } from '../../conformance/index.ts'
 import { openDescriptors } from '../../conformance/open-descriptors.ts'
 import { storageTest } from '../support/storage-test.ts'
-import {
-  BROKEN_CLONES,
-  BROKEN_CONDUCT,
-  BROKEN_DIFFERENCES,
-  BROKEN_MAPS,
-  type BrokenBackend,
-  LYING_MANIFESTS,
-  WORTHLESS,
-} from './broken-backends.ts'
+import type { BrokenBackend } from './break-backend.ts'
+import { BROKEN_CONDUCT, LYING_MANIFESTS, WORTHLESS } from './broken-conduct.ts'
+import { BROKEN_CLONES, BROKEN_DIFFERENCES, BROKEN_MAPS } from './broken-operations.ts'
 import { loadFactory, runChecks } from './support.ts'
 
 const FAMILIES: Readonly<Record<string, readonly BrokenBackend[]>> = {
