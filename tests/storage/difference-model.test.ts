@@ -42,7 +42,8 @@ for (const kind of REFLINK_STORAGE) {
     const backend = await loadBackend(kind)
     const broken = withDifference(backend, (base, target) => missingHoles(backend, base, target))
     await assert.rejects(
-      play(broken, kind, mount, seedsFrom(undefined, '1-20')),
+      // It ends at the first find; which places are given away when is up to the filesystem, so there are many tries.
+      play(broken, kind, mount, seedsFrom(undefined, '1-200')),
       /compared to .* wrong bytes/,
     )
   })
@@ -54,7 +55,8 @@ for (const kind of REFLINK_STORAGE.filter(({ filesystem }) => filesystem === 'xf
     const backend = await loadBackend(kind)
     const broken = withDifference(backend, rememberedMaps(backend))
     await assert.rejects(
-      play(broken, kind, mount, seedsFrom(undefined, '1-20')),
+      // It ends at the first find; which places are given away when is up to the filesystem, so there are many tries.
+      play(broken, kind, mount, seedsFrom(undefined, '1-200')),
       /compared to .* wrong bytes/,
     )
   })
