@@ -132,6 +132,19 @@ describe('the installed package', () => {
     const wrong = TYPED_PLUGIN.replace(`'content'`, `'guess'`)
     assert.match(await compile('wrong', wrong), /wrong\.mts\(\d+,\d+\): error TS2322.*"guess"/s)
   })
+
+  it("compiles the manual's backend by addresses", async () => {
+    const manual = await readFile(join(PROJECT, 'docs/writing-a-backend.md'), 'utf8')
+    const [, imports, members] = /```ts\n(import \{ physicalDiff[\s\S]*?)\n\n\/\/ .*\n([\s\S]*?)```/.exec(
+      manual,
+    )!
+    const wanted = /\n {2}extentMap: [\s\S]*?\n\}\)/
+    assert.match(TYPED_PLUGIN, wanted)
+    assert.equal(
+      await compile('physical', `${imports}\n${TYPED_PLUGIN.replace(wanted, `\n${members}})`)}`),
+      '',
+    )
+  })
 })
 
 storageTest('xfs', 'the installed package takes a snapshot and serves its bytes', async ({ mount }) => {
