@@ -182,6 +182,22 @@ disks = [{ path = "${disk}", device_name = "xvda", mode = "w" }]
   })
 })
 
+storageTest('xfs', 'the installed package runs the conformance suite', async ({ mount }) => {
+  const args = [
+    'conformance',
+    '--backend',
+    'xfs',
+    '--directory',
+    mount,
+    '--only',
+    'manifest and mount',
+    '--json',
+  ]
+  const { passed, failed, skipped } = JSON.parse(await command(program, args)) as Record<string, number>
+  assert.ok(passed! > 0)
+  assert.deepEqual({ failed, skipped }, { failed: 0, skipped: 0 })
+})
+
 /** Works with a client that has logged in, then stops the server and checks that it ended well. */
 async function answers(server: InstalledServer, work: (client: ApiClient) => Promise<void>): Promise<void> {
   try {
