@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs'
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { acquireFlock } from 'diskferry/native'
+import { command } from '../../support/command.ts'
+import type { Server } from './server.ts'
+
+/** Version 4 sees this as its root. It has to be a filesystem that can be exported; the machine's root can't. */
+const NFS_ROOT = '/run/machine/nfs'
+
+const CLIENT = '127.0.0.1'
+const EXPORT_OPTIONS = 'rw,no_root_squash,insecure,no_subtree_check'
+const THREADS = '4'
+const STARTED = '/run/machine/nfs.started'
+const STATE = '/var/lib/nfs'
+const CONTROL = '/proc/fs/nfsd'
+/** Least that the kernel takes. Clients of a server that comes back wait this long before they may open files. */
+const GRACE_SECONDS = '10'
+
+/**
+ * Exports a folder below that of `startNfsServer`.
+ * @param version 3 or 4, which name the export differently
+ */
+export async function exportByNfs(directory: string, version: 3 | 4): Promise<Server> {
+  const exported = `${CLIENT}:${directory}`
+  await command('exportfs', ['-o', EXPORT_OPTIONS, exported])
+  return {
+    source: version === 4 ? `${CLIENT}:/${basename(directory)}` : exported,
+    mountOptions: [],
+    pause: () => writeFile(join(CONTROL, 'threads'), '0'),
+    resume: startThreads,
+    async [Symbol.asyncDispose]() {
+      await command('exportfs', ['-u', exported])
+      // Else the server keeps files of it open, and it can't be unmounted.
+      await writeFile(join(CONTROL, 'unlock_filesystem'), `${directory}\n`)
+      await command('exportfs', ['-f'])
+    },
+  }
+}
+
+/**
+ * One server for the whole machine, started by whichever process comes first.
+ * @returns the folder below which exports must lie
+ */
+export async function startNfsServer(): Promise<string> {
+  await using _lock = await acquireFlock('/run/machine/nfs.lock')
+  await mkdir(NFS_ROOT, { recursive: true })
+  if (existsSync(STARTED)) return NFS_ROOT
+  await command('modprobe', ['nfsd'])
+  await command('mount', ['-t', 'nfsd', 'nfsd', CONTROL])
+  await writeFile(join(CONTROL, 'nfsv4leasetime'), GRACE_SECONDS)
+  await writeFile(join(CONTROL, 'nfsv4gracetime'), GRACE_SECONDS)
+  // The state of a server that this machine's owner runs outside is none of ours.
+  await command('mount', ['-t', 'tmpfs', 'nfs-state', STATE])
+  for (const name of ['v4recovery', 'sm', 'sm.bak']) await mkdir(join(STATE, name))
+  await writeFile('/etc/exports', '')
+  for (const name of ['etab', 'rmtab']) await writeFile(join(STATE, name), '')
+  await startPortMapper()
+  await command('rpc.mountd', [])
+  await command('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'nfs-root', NFS_ROOT])
+  await command('exportfs', ['-o', `${EXPORT_OPTIONS},fsid=0`, `${CLIENT}:${NFS_ROOT}`])
+  await startThreads()
+  // No client had anything open before, so none has to wait.
+  await writeFile(join(CONTROL, 'v4_end_grace'), 'Y')
+  await writeFile(STARTED, '')
+  return NFS_ROOT
+}
+
+/** Installing its package would make the user that it runs as. */
+async function startPortMapper(): Promise<void> {
+  if (!/^_rpc:/m.test(await readFile('/etc/passwd', 'utf8'))) {
+    await appendFile('/etc/passwd', '_rpc:x:65500:65534::/run/rpcbind:/usr/sbin/nologin\n')
+  }
+  await mkdir('/run/rpcbind', { recursive: true })
+  await command('rpcbind', [])
+}
+
+async function startThreads(): Promise<void> {
+  await command('rpc.nfsd', [THREADS])
+}

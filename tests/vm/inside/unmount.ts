@@ -1,0 +1,25 @@
+import { rmdir } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { command } from '../../support/command.ts'
+import { whoUses } from '../../support/mounts.ts'
+
+const RETRIES = 100
+const PAUSE_MS = 100
+
+/**
+ * Unmounts, and removes the mount point. A descriptor may be closing in another thread, and the NFS server keeps
+ * files open for a while, without a word when it stops: so this asks again for ten seconds.
+ */
+export async function unmount(mountPoint: string): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await command('umount', [mountPoint])
+      break
+    } catch (error) {
+      if (!String(error).includes('busy')) throw error
+      if (attempt >= RETRIES) throw new Error(`${error}\n${whoUses(mountPoint).join('\n')}`, { cause: error })
+    }
+    await delay(PAUSE_MS)
+  }
+  await rmdir(mountPoint)
+}

@@ -1,0 +1,65 @@
+import { basename } from 'node:path'
+import type { MachineFiles } from './machine-files.ts'
+
+export interface QemuOptions {
+  readonly files: MachineFiles
+  readonly memoryBytes: number
+  /** Descriptors that QEMU inherits: connected sockets for the ports, one file a disk. */
+  readonly ports: readonly number[]
+  readonly disks: readonly number[]
+  readonly network: boolean
+  readonly writableDirectory: string | undefined
+  readonly kernelMessages: boolean
+}
+
+/** What takes time under emulation and proves nothing here, and: end the machine when the kernel gives up. */
+const KERNEL_PARAMETERS =
+  'console=ttyS0 8250.nr_uarts=1 panic=-1 oops=panic cryptomgr.notests mitigations=off nokaslr audit=0 ' +
+  'apparmor=0 nowatchdog random.trust_cpu=on rcupdate.rcu_expedited=1'
+
+/** The command line of QEMU: an emulated processor, no firmware, Debian's stock kernel. */
+export function qemuArguments(options: QemuOptions): readonly string[] {
+  const { files, ports, disks, network, writableDirectory } = options
+  const log = options.kernelMessages ? 'loglevel=7' : 'quiet'
+  return [
+    ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2'],
+    ...['-m', `size=${Math.floor(options.memoryBytes / 1024 / 1024)}M`],
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
+    ...['-kernel', files.kernel, '-initrd', files.initramfs],
+    ...[
+      '-append',
+      `${KERNEL_PARAMETERS} ${log} machine_layers=${files.layers.map((path) => basename(path)).join(':')}`,
+    ],
+    ...share('host', '/', true),
+    ...share('cache', files.cache, true),
+    ...(writableDirectory === undefined ? [] : share('writable', writableDirectory, false)),
+    ...['-device', 'virtio-serial-pci,id=ports'],
+    ...ports.flatMap((descriptor, index) => port(index + 1, descriptor)),
+    ...disks.flatMap((descriptor, index) => disk(index, descriptor)),
+    ...(network ? ['-nic', 'user,model=virtio-net-pci'] : ['-nic', 'none']),
+  ]
+}
+
+function share(tag: string, path: string, readOnly: boolean): readonly string[] {
+  // QEMU ends a value at a single comma.
+  const escaped = path.replaceAll(',', ',,')
+  const mode = readOnly ? 'readonly=on' : 'readonly=off'
+  return ['-virtfs', `local,path=${escaped},mount_tag=${tag},security_model=none,${mode},multidevs=remap`]
+}
+
+function port(number: number, descriptor: number): readonly string[] {
+  return [
+    ...['-chardev', `socket,id=port${number},fd=${descriptor}`],
+    ...['-device', `virtserialport,bus=ports.0,nr=${number},chardev=port${number},name=port${number}`],
+  ]
+}
+
+/** Nothing is flushed to this machine's disk: the images do not outlive the machine. */
+function disk(index: number, descriptor: number): readonly string[] {
+  const file = `driver=file,filename=/dev/fdset/${index},locking=off`.replaceAll(/(^|,)/g, '$1file.')
+  return [
+    ...['-add-fd', `fd=${descriptor},set=${index}`],
+    ...['-blockdev', `driver=raw,node-name=disk${index},discard=unmap,cache.no-flush=on,${file}`],
+    ...['-device', `virtio-blk-pci,drive=disk${index},serial=disk${index}`],
+  ]
+}
