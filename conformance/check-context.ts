@@ -118,9 +118,12 @@ export class CheckContext {
     return this.checkDifference(base, target)
   }
 
-  /** The names in the check's folder, in order. */
+  /**
+   * The names in the check's folder, in order. Not those that an NFS client gives to files that are removed while they
+   * are open: they go with the descriptor, and descriptors are counted.
+   */
   async listing(): Promise<readonly string[]> {
-    return (await readdir(this.folder)).sort()
+    return (await readdir(this.folder)).filter((name) => !name.startsWith('.nfs')).sort()
   }
 }
 

@@ -10,7 +10,7 @@ import { fingerprint } from '../oracle/fingerprint.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
-const SIZES = [0, 1, 511, 4095, 4096, 4097, 64 * KIB + 1, MIB + 1]
+const SIZES = [0, 1, 4095, 4096, 4097, MIB + 1]
 
 export const cloneChecks: readonly Check[] = [
   {

@@ -1,7 +1,7 @@
 import { describeError } from 'diskferry/core'
 import type { Check } from '../check.ts'
 import type { CheckContext } from '../check-context.ts'
-import { FILESYSTEM_FEATURES } from '../features.ts'
+import { FeatureRefused, FILESYSTEM_FEATURES } from '../features.ts'
 import { generateHistory } from '../history/generate-history.ts'
 import { playHistory } from '../history/play-history.ts'
 import { shrinkHistory } from '../history/shrink-history.ts'
@@ -28,6 +28,7 @@ async function playAndShrink(context: CheckContext, name: string, steps: readonl
     await playHistory(context, steps)
   } catch (error) {
     context.signal.throwIfAborted()
+    if (error instanceof FeatureRefused) throw error
     const budget = Math.min(SHRINK_MS, context.settings.timeLimitMs / 2)
     const shortest = await shrinkHistory(steps, (shorter) => fails(context, shorter), budget)
     const reason = await reasonOf(context, shortest)

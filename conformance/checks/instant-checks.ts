@@ -7,8 +7,8 @@ import type { Disk } from '../guest/disk.ts'
 import { writeEveryOtherBlock } from '../guest/fragments.ts'
 
 const BLOCK = 4096
-const FRAGMENTS = 1000
-const WATCHED_CLONES = 6
+const FRAGMENTS = 400
+const WATCHED_CLONES = 5
 const WRITTEN_BLOCKS = 64
 const CLONES_DURING_WRITES = 5
 

@@ -3,7 +3,7 @@ import type { Check } from '../check.ts'
 import type { CheckContext } from '../check-context.ts'
 
 const KIB = 1024
-const SIZES = [1, 511, 4095, 4096, 4097, 64 * KIB + 1, 1024 * KIB + 1]
+const SIZES = [1, 4095, 4096, 4097, 1024 * KIB + 1]
 
 export const mapChecks: readonly Check[] = [
   {

@@ -12,7 +12,7 @@ import { firstUncovered, sameAddress } from '../oracle/same-address.ts'
 
 const KIB = 1024
 const SIZE = 1024 * KIB
-const REUSE_ATTEMPTS = 4
+const REUSE_ATTEMPTS = 2
 /** What stays of the disk when its other blocks are given away. */
 const KEPT = 256 * KIB
 const FRAGMENTS = 100

@@ -1,16 +1,13 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { pipeline } from 'node:stream/promises'
+import { open } from 'node:fs/promises'
+import { PieceBuffer, pieces } from './regions.ts'
 
 /** The size and the SHA-256 of a file's bytes. */
 export async function fingerprint(file: string): Promise<string> {
+  await using handle = await open(file, 'r')
+  const { size } = await handle.stat()
   const hash = createHash('sha256')
-  let bytes = 0
-  await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), async (chunks) => {
-    for await (const chunk of chunks as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      hash.update(chunk)
-    }
-  })
-  return `${bytes} bytes, sha256 ${hash.digest('hex')}`
+  const buffer = new PieceBuffer()
+  for (const piece of pieces([{ start: 0, length: size }])) hash.update(await buffer.read(handle, piece))
+  return `${size} bytes, sha256 ${hash.digest('hex')}`
 }

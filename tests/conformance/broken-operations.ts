@@ -115,7 +115,7 @@ export const BROKEN_DIFFERENCES: readonly BrokenBackend[] = [
         },
       }),
     fails: 'a small change is not told as the whole disk',
-    says: /a change of 4096 bytes in 16777216 was reported as 16777216 bytes/,
+    says: /a change of 4096 bytes in 8388608 was reported as 8388608 bytes/,
   },
   {
     what: 'trusts maps that it stored by the name of the file when it was cloned',
@@ -147,7 +147,7 @@ export const BROKEN_DIFFERENCES: readonly BrokenBackend[] = [
         },
       }),
     fails: 'progress goes up to the size of the disk and never back',
-    says: /2 of 4194304 bytes settled, after 3/,
+    says: /2 of 1638400 bytes settled, after 3/,
   },
 ]
 
