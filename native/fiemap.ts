@@ -40,6 +40,7 @@ export interface FiemapExtent {
  * The file's extents now, in batches, after its dirty data is written out. Pages by the end of the last extent
  * with the window always open to the end, because OCFS2 answers a shorter window with nothing.
  *
+ * @param from bytes; the first extent may begin before it
  * @throws SystemCallError: EOPNOTSUPP where the filesystem has no map; EPROTO when the kernel's answer does
  * not move forward
  */
@@ -47,9 +48,10 @@ export async function* fiemap(
   handle: FileHandle,
   path: string,
   signal?: AbortSignal,
+  from = 0,
 ): AsyncGenerator<readonly FiemapExtent[]> {
   const buffer = Buffer.alloc(HEADER_BYTES + EXTENTS_PER_CALL * EXTENT_BYTES)
-  let start = 0n
+  let start = BigInt(from)
   for (;;) {
     signal?.throwIfAborted()
     buffer.fill(0, 0, HEADER_BYTES)

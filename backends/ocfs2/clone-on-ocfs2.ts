@@ -1,6 +1,16 @@
 import { open, unlink } from 'node:fs/promises'
 import { systemCode } from 'diskferry/core'
 import { cloneFile, ocfs2Reflink } from 'diskferry/native'
+import { hasSpaceBehindEnd } from './space-behind-end.ts'
+
+/** The system calls below a clone. */
+export interface CloneCalls {
+  readonly reflink: typeof ocfs2Reflink
+  readonly ficlone: typeof cloneFile
+  readonly hasSpaceBehindEnd: typeof hasSpaceBehindEnd
+}
+
+const CALLS: CloneCalls = { reflink: ocfs2Reflink, ficlone: cloneFile, hasSpaceBehindEnd }
 
 /**
  * Refusals of the ioctl that say nothing of the file or the filesystem, so that FICLONE may do better: a kernel that
@@ -8,18 +18,30 @@ import { cloneFile, ocfs2Reflink } from 'diskferry/native'
  */
 const ONLY_THE_CALL_IS_MISSING: ReadonlySet<string> = new Set(['ENOTTY', 'ENOSYS'])
 
+/** What a kernel says that has no FICLONE for OCFS2: ENOTTY before 4.5, EOPNOTSUPP before 4.10. */
+const NO_FICLONE: ReadonlySet<string> = new Set(['ENOTTY', 'ENOSYS', 'EOPNOTSUPP'])
+
 /**
- * By OCFS2's own ioctl, which every kernel with OCFS2 reflinks has; by FICLONE where only the ioctl is missing.
+ * By OCFS2's own ioctl, which every kernel with OCFS2 reflinks has. By FICLONE where only the ioctl is missing, and for
+ * a disk that has space allocated behind its end: the ioctl's clone of it would count clusters that it does not have,
+ * and whoever deletes that clone has the volume remounted read-only.
  *
- * @throws SystemCallError of the clone
+ * @throws SystemCallError of the clone; Error for a disk that this kernel can't clone safely
  */
-export async function cloneOnOcfs2(source: string, target: string, signal?: AbortSignal): Promise<void> {
+export async function cloneOnOcfs2(
+  source: string,
+  target: string,
+  signal?: AbortSignal,
+  calls = CALLS,
+): Promise<void> {
   signal?.throwIfAborted()
+  if (await calls.hasSpaceBehindEnd(source, signal))
+    return cloneWithSpaceBehindEnd(source, target, signal, calls)
   try {
-    await ocfs2Reflink(source, target)
+    await calls.reflink(source, target)
   } catch (error) {
     if (!ONLY_THE_CALL_IS_MISSING.has(systemCode(error) ?? '')) throw error
-    return cloneFile(source, target, signal)
+    return calls.ficlone(source, target, signal)
   }
   try {
     await using handle = await open(target, 'r+')
@@ -29,5 +51,22 @@ export async function cloneOnOcfs2(source: string, target: string, signal?: Abor
   } catch (error) {
     await unlink(target)
     throw error
+  }
+}
+
+async function cloneWithSpaceBehindEnd(
+  source: string,
+  target: string,
+  signal: AbortSignal | undefined,
+  { ficlone }: CloneCalls,
+): Promise<void> {
+  try {
+    await ficlone(source, target, signal)
+  } catch (cause) {
+    if (!NO_FICLONE.has(systemCode(cause) ?? '')) throw cause
+    throw new Error(
+      `'${source}' has space allocated behind its end, and on this kernel a clone of such a disk would damage the OCFS2 volume when it is deleted: stop the VM, give the space back with truncate --size=+0 '${source}', and take the snapshot again`,
+      { cause },
+    )
   }
 }

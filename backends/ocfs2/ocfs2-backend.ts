@@ -22,6 +22,10 @@ export class Ocfs2Backend implements StorageBackend {
     description: 'OCFS2 with refcount: OCFS2_IOC_REFLINK, FIEMAP, differences by physical address',
     filesystems: ['ocfs2'],
     difference: 'physical',
+    unsupported: {
+      'clone-range': 'on a volume with clusters larger than 4 KiB only whole clusters can be shared',
+      'zero-range': "OCFS2's fallocate knows only allocation and PUNCH_HOLE",
+    },
   }
 
   checkCompatibility(target: CompatibilityTarget, signal?: AbortSignal): Promise<CompatibilityReport> {

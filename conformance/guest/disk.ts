@@ -1,9 +1,10 @@
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import type { FilesystemFeature } from 'diskferry/core'
 import { cloneRange, dedupeRange, type FallocateOperation, fallocate } from 'diskferry/native'
-import { attempt } from '../features.ts'
+import { attempt, FeatureRefused } from '../features.ts'
 import { content } from './content.ts'
 import { copyFile } from './copy-file.ts'
+import { sharingUnit } from './sharing-unit.ts'
 
 const FEATURE: Readonly<Record<FallocateOperation, FilesystemFeature>> = {
   allocate: 'preallocate',
@@ -87,6 +88,10 @@ export class Disk {
   async shareWithin(from: number, start: number, length: number): Promise<void> {
     await this.#open(async (handle) => {
       const file = { handle, path: this.path }
+      const unit = await sharingUnit(handle, this.path)
+      if ([from, start, length].some((number) => number % unit !== 0)) {
+        throw new FeatureRefused('clone-range', new Error(`blocks are shared in units of ${unit} bytes`))
+      }
       await attempt('clone-range', () => cloneRange(file, from, file, start, length))
     })
   }
@@ -100,7 +105,8 @@ export class Disk {
 
   /**
    * Moves a range's blocks without changing a byte, as a deduplicator does: a new copy of the bytes is laid down
-   * elsewhere, and the file made to share it. The start lies on a block; the end on a block or at the file's end.
+   * elsewhere, and the file made to share it. The start lies on a block; the end on a block or at the file's end. Where
+   * blocks are shared in larger units, all of those that the range touches are moved.
    * @throws FeatureRefused
    */
   async relocate(start: number, length: number): Promise<void> {
@@ -108,11 +114,13 @@ export class Disk {
     try {
       await using donor = await open(donorPath, 'wx+')
       await this.#open(async (handle) => {
-        const bytes = Buffer.alloc(length)
-        const { bytesRead } = await handle.read(bytes, 0, length, start)
-        await donor.write(bytes, 0, bytesRead, start)
+        const unit = await sharingUnit(handle, this.path)
+        const first = Math.floor(start / unit) * unit
+        const bytes = Buffer.alloc(Math.ceil((start + length) / unit) * unit - first)
+        const { bytesRead } = await handle.read(bytes, 0, bytes.length, first)
+        await donor.write(bytes, 0, bytesRead, first)
         await donor.sync()
-        await this.#share({ handle: donor, path: donorPath }, handle, start, start + bytesRead)
+        await this.#share({ handle: donor, path: donorPath }, handle, first, first + bytesRead)
       })
     } finally {
       await rm(donorPath, { force: true })
