@@ -1,15 +1,11 @@
 import { Command } from 'commander'
-import { type ConformanceArguments, conformance } from './conformance.ts'
-import { demo } from './demo/demo.ts'
-import { forgetManager } from './forget-manager.ts'
-import { hashPassword } from './hash-password.ts'
-import { serve } from './serve.ts'
+import type { ConformanceArguments } from './conformance.ts'
 import { VERSION } from './version.ts'
 
 /** The ancestor's file, so that an upgrade needs no change to a unit or a script. */
 export const DEFAULT_CONFIG_FILE = '/etc/coriolis-ovm-exporter/config.toml'
 
-/** The command line. Each command's work is in a file of its own. */
+/** The command line. Each command's work is in a file of its own, which is loaded when it is asked for. */
 export function createProgram(): Command {
   const program = new Command('diskferry')
     .description('Full and incremental exports of virtual machine disks from a hypervisor host')
@@ -20,18 +16,27 @@ export function createProgram(): Command {
     .command('serve')
     .description('serve the REST API until SIGTERM')
     .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
-    .action(({ config }: { config: string }) => serve(config))
+    .action(async ({ config }: { config: string }) => {
+      const { serve } = await import('./serve.ts')
+      await serve(config)
+    })
 
   program
     .command('hash-password')
     .description('read a password and print the line for auth.users')
-    .action(() => hashPassword(process.stdin, process.stdout))
+    .action(async () => {
+      const { hashPassword } = await import('./hash-password.ts')
+      await hashPassword(process.stdin, process.stdout)
+    })
 
   program
     .command('forget-manager')
     .description('forget the pinned certificate of the OVM manager, after it was changed on purpose')
     .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
-    .action(({ config }: { config: string }) => forgetManager(config, process.stdout))
+    .action(async ({ config }: { config: string }) => {
+      const { forgetManager } = await import('./forget-manager.ts')
+      await forgetManager(config, process.stdout)
+    })
 
   program
     .command('conformance')
@@ -48,6 +53,7 @@ export function createProgram(): Command {
     .option('--time-limit <seconds>', 'for one check')
     .option('--json', 'a report for programs')
     .action(async (args: ConformanceArguments) => {
+      const { conformance } = await import('./conformance.ts')
       process.exitCode = await conformance(args)
     })
 
@@ -56,7 +62,10 @@ export function createProgram(): Command {
     .description('show a full and an incremental export on a real filesystem, then clean up')
     .option('--keep', 'leave the server up until Ctrl-C and print how to talk to it')
     .option('--directory <folder>', 'use a folder on an existing reflink filesystem; needs no root')
-    .action((options: { keep?: true; directory?: string }) => demo(options))
+    .action(async (options: { keep?: true; directory?: string }) => {
+      const { demo } = await import('./demo/demo.ts')
+      await demo(options)
+    })
 
   return program
 }

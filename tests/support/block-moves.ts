@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { StorageKind } from '../storage/matrix.ts'
 import { command } from './command.ts'
 import type { GuestHelper } from './guest-helper.ts'
 import type { Random } from './random.ts'
@@ -23,15 +22,25 @@ export interface BlockMover {
   move(file: MovableFile): Promise<void>
 }
 
-/** @param mountPoint where the files lie; its own folder takes the copies that blocks are moved through */
+/** Of a file of the filesystem; the path is appended. */
+const DEFRAGMENT: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  btrfs: ['btrfs', 'filesystem', 'defragment', '-f'],
+  ocfs2: ['defragfs.ocfs2'],
+  xfs: ['xfs_fsr'],
+}
+
+/**
+ * @param filesystem as mountinfo names it
+ * @param mountPoint where the files lie; its own folder takes the copies that blocks are moved through
+ */
 export function blockMover(
-  kind: StorageKind,
+  filesystem: string,
   mountPoint: string,
   helper: GuestHelper,
   random: Random,
 ): BlockMover {
   const history: string[] = []
-  const weights = { relocate: 8, defragment: 2, balance: kind.filesystem === 'btrfs' ? 1 : 0 }
+  const weights = { relocate: 8, defragment: 2, balance: filesystem === 'btrfs' ? 1 : 0 }
   return {
     history,
     async move(file) {
@@ -40,7 +49,7 @@ export function blockMover(
           history.push(await relocate(file, mountPoint, helper, random))
           break
         case 'defragment':
-          history.push(await defragment(kind, file))
+          history.push(await defragment(filesystem, file))
           break
         case 'balance':
           await command('btrfs', ['balance', 'start', '-d', mountPoint])
@@ -66,8 +75,8 @@ async function relocate(
   return `relocate ${start}+${length} of ${path}`
 }
 
-async function defragment(kind: StorageKind, { path }: MovableFile): Promise<string> {
-  if (kind.filesystem === 'xfs') await command('xfs_fsr', [path])
-  else await command('btrfs', ['filesystem', 'defragment', '-f', path])
+async function defragment(filesystem: string, { path }: MovableFile): Promise<string> {
+  const [program, ...options] = DEFRAGMENT[filesystem]!
+  await command(program, [...options, path])
   return `defragment ${path}`
 }

@@ -80,7 +80,7 @@ class DifferenceModel {
       random,
       maxBytes: 2 * size,
     })
-    this.#mover = blockMover(kind, folder, helper, this.#random.fork('moves'))
+    this.#mover = blockMover(kind.filesystem, folder, helper, this.#random.fork('moves'))
   }
 
   get history(): string {

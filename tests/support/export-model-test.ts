@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import type { StorageKind } from '../storage/matrix.ts'
-import { ExportTotals, playExportModel } from './export-model.ts'
+import { ExportTotals, type ModelFilesystem, playExportModel } from './export-model.ts'
 import { GuestHelper } from './guest-helper.ts'
 import { openLab } from './lab.ts'
 import { seedsFrom } from './random.ts'
@@ -21,20 +22,28 @@ export function exportModelTest(kind: StorageKind): void {
   storageTest(
     kind,
     `pulled disks equal the model in every byte, over ${SEEDS.length} seeds`,
-    async ({ filesystem, mount, t }) => {
-      await using lab = await openLab(filesystem)
-      await using helper = new GuestHelper()
-      const totals = new ExportTotals()
-      for (const seed of SEEDS) await playExportModel({ lab, kind, helper, seed }, totals)
-      assert.deepEqual(
-        await readdir(join(mount, 'CoriolisSnapshots')),
-        [],
-        'no deleted snapshot leaves a file',
-      )
-      for (const line of report(totals)) t.diagnostic(`${kind.name}: ${line}`)
-    },
+    ({ mount, t }) => playExportModels(mount, kind, SEEDS, t),
     { timeoutMs: SEEDS.length * 20_000 + 60_000 },
   )
+}
+
+/** Plays the model for each seed on a mounted filesystem. @throws at the first wrong byte */
+export async function playExportModels(
+  mountPoint: string,
+  kind: ModelFilesystem,
+  seeds: readonly number[],
+  t: TestContext,
+): Promise<void> {
+  await using lab = await openLab({ mountPoint })
+  await using helper = new GuestHelper()
+  const totals = new ExportTotals()
+  for (const seed of seeds) await playExportModel({ lab, kind, helper, seed }, totals)
+  assert.deepEqual(
+    await readdir(join(mountPoint, 'CoriolisSnapshots')),
+    [],
+    'no deleted snapshot leaves a file',
+  )
+  for (const line of report(totals)) t.diagnostic(`${kind.name}: ${line}`)
 }
 
 function report(totals: ExportTotals): readonly string[] {

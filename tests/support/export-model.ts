@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { copyFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { StorageKind } from '../storage/matrix.ts'
 import type { AgentVm } from './agent-repository.ts'
 import { type PullAlgorithm, pullDisk } from './ancestor-client.ts'
 import type { RemoteDisk, RemoteSnapshot } from './api-client.ts'
@@ -11,15 +10,25 @@ import { DiskModel, fileDifference } from './disk-model.ts'
 import type { GuestHelper } from './guest-helper.ts'
 import type { Lab } from './lab.ts'
 import { Random } from './random.ts'
-import { RandomGuest } from './random-guest.ts'
+import { type GuestOperation, RandomGuest } from './random-guest.ts'
 
 const MIB = 1024 * 1024
 const MIN_DISK_BYTES = 4 * MIB
 const MAX_DISK_BYTES = 48 * MIB
 
+/** Where a model is played. */
+export interface ModelFilesystem {
+  readonly name: string
+  /** As mountinfo names it. */
+  readonly filesystem: string
+}
+
+/** By the filesystem that can't. */
+const WITHOUT: Readonly<Record<string, readonly GuestOperation[]>> = { ocfs2: ['zeroRange'] }
+
 export interface ExportModelOptions {
   readonly lab: Lab
-  readonly kind: StorageKind
+  readonly kind: ModelFilesystem
   readonly helper: GuestHelper
   readonly seed: number
 }
@@ -68,6 +77,7 @@ export async function playExportModel(options: ExportModelOptions, totals: Expor
       helper,
       random: random.fork(name),
       maxBytes: MAX_DISK_BYTES,
+      without: WITHOUT[options.kind.filesystem] ?? [],
     })
     return { path, model, guest }
   })
@@ -119,7 +129,7 @@ class ExportModel {
     this.#random = random
     this.#vm = vm
     this.#disks = disks
-    this.#mover = blockMover(kind, lab.mount, helper, random.fork('moves'))
+    this.#mover = blockMover(kind.filesystem, lab.mount, helper, random.fork('moves'))
     this.#totals = totals
   }
 

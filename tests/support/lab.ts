@@ -2,7 +2,6 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type AgentVm, EXAMPLE_REPOSITORY_ID, layAgentDatabase, layRepository } from './agent-repository.ts'
 import { ApiClient } from './api-client.ts'
-import type { LoopFilesystem } from './loop-filesystem.ts'
 import { startServer, type TestServer } from './server.ts'
 import { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts'
 
@@ -19,7 +18,7 @@ export interface Lab extends AsyncDisposable {
   removeVm(vm: AgentVm): Promise<void>
 }
 
-export async function openLab({ mountPoint }: LoopFilesystem): Promise<Lab> {
+export async function openLab({ mountPoint }: { readonly mountPoint: string }): Promise<Lab> {
   const directory = await temporaryDirectory('lab')
   const agentDbDir = join(directory.path, 'agent-db')
   await layAgentDatabase(agentDbDir, [{ id: EXAMPLE_REPOSITORY_ID, alias: 'lab', mountPoint }])

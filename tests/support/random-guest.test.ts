@@ -24,7 +24,7 @@ for (const kind of REFLINK_STORAGE) {
       await truncate(path, DISK_BYTES)
       const model = new DiskModel(DISK_BYTES)
       const guest = new RandomGuest({ path, model, helper, random, maxBytes: 2 * DISK_BYTES })
-      const mover = blockMover(kind, mount, helper, random.fork('moves'))
+      const mover = blockMover(kind.filesystem, mount, helper, random.fork('moves'))
       for (let round = 0; round < 60; round += 1) {
         await guest.steps(5)
         await mover.move({ path, size: model.size })

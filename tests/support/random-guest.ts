@@ -16,7 +16,11 @@ export interface RandomGuestOptions {
   readonly random: Random
   /** The disk is never grown beyond it. */
   readonly maxBytes: number
+  /** What the filesystem can't do. */
+  readonly without?: readonly GuestOperation[]
 }
+
+export type GuestOperation = keyof typeof WEIGHTS
 
 const WEIGHTS = {
   write: 10,
@@ -49,8 +53,9 @@ export class RandomGuest {
   }
 
   async step(): Promise<void> {
-    const operation = this.#options.random.weighted(WEIGHTS)
-    await this[operation]()
+    const { random, without = [] } = this.#options
+    const operation = random.weighted(WEIGHTS)
+    if (!without.includes(operation)) await this[operation]()
   }
 
   async steps(count: number): Promise<void> {
