@@ -22,28 +22,33 @@ export function exportModelTest(kind: StorageKind): void {
   storageTest(
     kind,
     `pulled disks equal the model in every byte, over ${SEEDS.length} seeds`,
-    ({ mount, t }) => playExportModels(mount, kind, SEEDS, t),
+    ({ mount, t }) => playExportModels({ mountPoint: mount, kind, seeds: SEEDS }, t),
     { timeoutMs: SEEDS.length * 20_000 + 60_000 },
   )
 }
 
+export interface ExportModels {
+  readonly mountPoint: string
+  readonly kind: ModelFilesystem
+  readonly seeds: readonly number[]
+  readonly maxDiskBytes?: number
+}
+
 /** Plays the model for each seed on a mounted filesystem. @throws at the first wrong byte */
 export async function playExportModels(
-  mountPoint: string,
-  kind: ModelFilesystem,
-  seeds: readonly number[],
+  { mountPoint, seeds, ...options }: ExportModels,
   t: TestContext,
 ): Promise<void> {
   await using lab = await openLab({ mountPoint })
   await using helper = new GuestHelper()
   const totals = new ExportTotals()
-  for (const seed of seeds) await playExportModel({ lab, kind, helper, seed }, totals)
+  for (const seed of seeds) await playExportModel({ ...options, lab, helper, seed }, totals)
   assert.deepEqual(
     await readdir(join(mountPoint, 'CoriolisSnapshots')),
     [],
     'no deleted snapshot leaves a file',
   )
-  for (const line of report(totals)) t.diagnostic(`${kind.name}: ${line}`)
+  for (const line of report(totals)) t.diagnostic(`${options.kind.name}: ${line}`)
 }
 
 function report(totals: ExportTotals): readonly string[] {

@@ -14,7 +14,7 @@ import { type GuestOperation, RandomGuest } from './random-guest.ts'
 
 const MIB = 1024 * 1024
 const MIN_DISK_BYTES = 4 * MIB
-const MAX_DISK_BYTES = 48 * MIB
+const DEFAULT_MAX_DISK_BYTES = 48 * MIB
 
 /** Where a model is played. */
 export interface ModelFilesystem {
@@ -31,6 +31,8 @@ export interface ExportModelOptions {
   readonly kind: ModelFilesystem
   readonly helper: GuestHelper
   readonly seed: number
+  /** No disk grows beyond it; 48 MiB when left out. */
+  readonly maxDiskBytes?: number
 }
 
 export class ExportTotals {
@@ -65,7 +67,8 @@ interface PulledSnapshot {
  */
 export async function playExportModel(options: ExportModelOptions, totals: ExportTotals): Promise<void> {
   const random = new Random(options.seed)
-  const vm = randomVm(options.seed, random)
+  const maxBytes = options.maxDiskBytes ?? DEFAULT_MAX_DISK_BYTES
+  const vm = randomVm(options.seed, random, maxBytes)
   const paths = await options.lab.addVm(vm)
   const disks = vm.disks.map(({ name, size }): ModelDisk => {
     const path = paths.get(name)!
@@ -76,7 +79,7 @@ export async function playExportModel(options: ExportModelOptions, totals: Expor
       model,
       helper,
       random: random.fork(name),
-      maxBytes: MAX_DISK_BYTES,
+      maxBytes,
       without: WITHOUT[options.kind.filesystem] ?? [],
     })
     return { path, model, guest }
@@ -92,10 +95,9 @@ export async function playExportModel(options: ExportModelOptions, totals: Expor
   await options.lab.removeVm(vm)
 }
 
-function randomVm(seed: number, random: Random): AgentVm {
+function randomVm(seed: number, random: Random, maxBytes: number): AgentVm {
   // Few large ones: what matters happens at every size, and each byte is compared many times.
-  const size = () =>
-    Math.floor(MIN_DISK_BYTES * (MAX_DISK_BYTES / MIN_DISK_BYTES) ** (random.fraction() ** 2))
+  const size = () => Math.floor(MIN_DISK_BYTES * (maxBytes / MIN_DISK_BYTES) ** (random.fraction() ** 2))
   return {
     id: seed.toString(16).padStart(32, '0'),
     friendlyName: `seed ${seed}`,

@@ -2,12 +2,18 @@ import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { InsideOutcome } from './inside/event-reporter.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { bundle } from './bundle.ts'
+import type { InsideNote, InsideOutcome } from './inside/event-reporter.ts'
 import { type MachineOptions, runInMachine } from './machine.ts'
 
 const REPORTER = fileURLToPath(new URL('inside/event-reporter.ts', import.meta.url))
+const SERVER = fileURLToPath(new URL('../../main.ts', import.meta.url))
 
-export type InsideTestsOptions = Omit<MachineOptions, 'command' | 'stdout' | 'stderr'>
+export interface InsideTestsOptions extends Omit<MachineOptions, 'command' | 'stdout' | 'stderr'> {
+  /** Only tests whose name matches: the pattern of `node --test-name-pattern`. */
+  readonly pattern?: string
+}
 
 /**
  * Boots the test machine once and runs test files in it, one after the other. Each of their tests becomes a
@@ -18,30 +24,50 @@ export async function runInsideTests(
   files: readonly string[],
   options: InsideTestsOptions = {},
 ): Promise<void> {
+  const { pattern, ...machine } = options
+  await using bundles = await temporaryDirectory('inside')
+  const [server, reporter, ...tests] = await bundle([SERVER, REPORTER, ...files], bundles.path)
   const stdout = new PassThrough()
-  const runner = ['--import', 'tsx', '--test', '--test-concurrency=1', `--test-reporter=${REPORTER}`]
   const [{ exitCode, bootMs }, outcomes] = await Promise.all([
     runInMachine({
       signal: t.signal,
-      ...options,
-      command: [process.execPath, ...runner, '--test-reporter-destination=stdout', ...files],
+      ...machine,
+      env: { ...machine.env, DISKFERRY_TEST_SERVER: server! },
+      command: [
+        process.execPath,
+        ...['--test', '--test-concurrency=1'],
+        ...[`--test-reporter=${reporter}`, '--test-reporter-destination=stdout'],
+        ...(pattern === undefined ? [] : [`--test-name-pattern=${pattern}`]),
+        ...tests,
+      ],
       stdout,
       stderr: process.stderr,
     }).finally(() => stdout.end()),
     relay(t, stdout),
   ])
   t.diagnostic(`The machine booted in ${(bootMs / 1000).toFixed(1)} s.`)
-  for (const { name, seconds } of outcomes) t.diagnostic(`${seconds.toFixed(1)} s: ${name}`)
+  for (const { name, seconds, notes } of outcomes) {
+    t.diagnostic(`${seconds.toFixed(1)} s: ${name}`)
+    for (const note of notes) t.diagnostic(`  ${note}`)
+  }
   if (outcomes.length === 0) throw new Error(`No test ran in the machine; node ended with ${exitCode}.`)
   if (exitCode !== 0 && outcomes.every(({ error }) => error === undefined)) {
     throw new Error(`Every test in the machine passed, but node ended with ${exitCode}.`)
   }
 }
 
+/** The reason that node's test runner gives for a test whose name was not asked for. */
+const UNMATCHED = 'test name does not match pattern'
+
 async function relay(t: TestContext, lines: PassThrough): Promise<readonly InsideOutcome[]> {
   const outcomes: InsideOutcome[] = []
   for await (const line of createInterface({ input: lines })) {
-    const outcome = JSON.parse(line) as InsideOutcome
+    const outcome = JSON.parse(line) as InsideOutcome | InsideNote
+    if ('note' in outcome) {
+      outcomes.at(-1)?.notes.push(outcome.note)
+      continue
+    }
+    if (outcome.skipped === UNMATCHED) continue
     outcomes.push(outcome)
     await t.test(outcome.name, (test) => {
       if (outcome.skipped !== undefined) test.skip(outcome.skipped)
