@@ -11,6 +11,7 @@ export type BackendChoice =
 /** Holds the backends and chooses one for each mount by asking them. */
 export class BackendRegistry {
   readonly #backends = new Map<string, StorageBackend>()
+  readonly #failures: DiskferryError[] = []
 
   /**
    * Those registered first are asked first.
@@ -27,6 +28,11 @@ export class BackendRegistry {
       )
     }
     this.#backends.set(name, new CheckedBackend(backend))
+  }
+
+  /** Keeps why a plugin is not here, for whoever has a mount that it might have known. */
+  noteFailure(error: DiskferryError): void {
+    this.#failures.push(error)
   }
 
   manifests(): readonly BackendManifest[] {
@@ -71,6 +77,7 @@ export class BackendRegistry {
 
   #unknownFilesystem(mount: Mount): string {
     const known = [...new Set(this.manifests().flatMap((manifest) => manifest.filesystems))].sort().join(', ')
-    return `no storage backend knows the filesystem ${mount.filesystem}; there are backends for ${known}`
+    const failed = this.#failures.map((error) => `; ${error.message}`).join('')
+    return `no storage backend knows the filesystem ${mount.filesystem}; there are backends for ${known}${failed}`
   }
 }

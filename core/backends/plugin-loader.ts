@@ -58,6 +58,7 @@ export async function loadPlugins(
     } catch (cause) {
       const error = asFailure(module, cause)
       failures.push({ module, error })
+      registry.noteFailure(error)
       log.error({ module, err: error }, error.message)
     } finally {
       process.off('exit', blame)

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { BackendRegistry } from '../../../core/backends/backend-registry.ts'
+import { loadPlugins } from '../../../core/backends/plugin-loader.ts'
 import type { Mount } from '../../../core/storage-backend.ts'
 import { scriptedBackend } from '../../support/broken-backend.ts'
+import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 const mount: Mount = {
   mountId: 1,
@@ -46,6 +48,18 @@ describe('the registry of backends', () => {
     registry.register(scriptedBackend({}), 'test')
     const { reasons } = await registry.choose({ ...target, mount: { ...mount, filesystem: 'vfat' } })
     assert.match(reasons[0] ?? '', /vfat.*scripted/)
+  })
+
+  it('tells whoever has an unknown filesystem which plugins failed to load, and why', async () => {
+    await using folder = await temporaryDirectory('registry')
+    const registry = new BackendRegistry()
+    const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
+    await loadPlugins(registry, [{ module: './vfat.mjs', options: {} }], folder.path, log)
+    const { reasons } = await registry.choose({ ...target, mount: { ...mount, filesystem: 'vfat' } })
+    assert.match(
+      reasons.join(),
+      /knows the filesystem vfat.*\.\/vfat\.mjs could not be loaded: Cannot find module/,
+    )
   })
 
   it('refuses a second backend of one name, and names where it came from', () => {
