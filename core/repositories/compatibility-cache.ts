@@ -60,8 +60,13 @@ async function removeStaleTrials(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!name.startsWith(TRIAL_PREFIX)) continue
     const path = join(directory, name)
-    const { mtimeMs } = await stat(path)
-    if (Date.now() - mtimeMs > STALE_TRIAL_MS) await rm(path, { force: true })
+    try {
+      const { mtimeMs } = await stat(path)
+      if (Date.now() - mtimeMs > STALE_TRIAL_MS) await rm(path, { force: true })
+    } catch (error) {
+      // Another check has ended meanwhile, here or in another process, and took its own files away.
+      if (systemCode(error) !== 'ENOENT') throw error
+    }
   }
 }
 

@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly directory: string
   /** The ovs-agent's database folder; when left out, `extraConfig` has a static inventory. */
   readonly agentDbDir?: string
+  /** The database of another server; one of its own in `directory` when left out. */
+  readonly dbFile?: string
   /** Put at the end of the configuration: whole tables. */
   readonly extraConfig?: string
   readonly env?: Readonly<Record<string, string>>
@@ -102,6 +104,11 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
   }
 }
 
+/** The database of a server that was given none. */
+export function databaseFile(directory: string): string {
+  return join(directory, 'diskferry.db')
+}
+
 /** Resolves with the first log line that has an `address`. */
 function address(child: ChildProcessByStdio<null, Readable, Readable>, logs: LogLine[]): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -142,7 +149,7 @@ function configuration(options: ServerOptions, certificate: string, key: string)
     options.agentDbDir === undefined
       ? `[inventory]\nsource = "static"\n`
       : `[inventory]\nsource = "ovs-agent"\n\n[ovm]\nagent_db_dir = ${text(options.agentDbDir)}\n`
-  return `db_file = ${text(join(options.directory, 'diskferry.db'))}
+  return `db_file = ${text(options.dbFile ?? databaseFile(options.directory))}
 
 [jwt]
 secret = "${randomBytes(32).toString('hex')}"
