@@ -9,6 +9,7 @@ export const INSIDE_PACKAGES: readonly string[] = [
   'btrfs-progs',
   'busybox-static',
   'cifs-utils',
+  'dmsetup',
   'e2fsprogs',
   'nfs-kernel-server',
   'ocfs2-tools',
