@@ -1,8 +1,11 @@
 import { constants } from 'node:os'
+import { getSystemErrorMap } from 'node:util'
 
-const CODE_BY_ERRNO: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.errno).map(([code, errno]) => [errno, code]),
-)
+/** Neither list has all: the second adds EHOSTDOWN and EREMOTEIO, which network filesystems give. */
+const CODE_BY_ERRNO: ReadonlyMap<number, string> = new Map([
+  ...[...getSystemErrorMap()].map(([errno, [code]]) => [-errno, code] as const),
+  ...Object.entries(constants.errno).map(([code, errno]) => [errno, code] as const),
+])
 
 /**
  * A failed system call, in the shape of Node's own: `code` (`EOPNOTSUPP`), `errno` (negative, as Node has it),
