@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import type { ChangedRangeBatch, DiffOptions, DiffResult, ExtentBatch } from '../storage-backend.ts'
 import { compareRanges } from './compare-ranges.ts'
 import { ExtentReader } from './extent-reader.ts'
+import { joinNear } from './join-near.ts'
 
 export interface ContentDiffFiles {
   readonly base: string
@@ -40,7 +41,7 @@ async function* compareAllocated(
   const base = new ExtentReader(files.extentMap(files.base, signal))
   const target = new ExtentReader(files.extentMap(files.target, signal))
   try {
-    const allocated = allocatedInEither(base, target, commonSize, targetSize)
+    const allocated = joinNear(allocatedInEither(base, target, commonSize, targetSize))
     for await (const batch of compareRanges(files.base, files.target, allocated, signal)) {
       yield batch
       options.onProgress?.(batch.at(-1)!.start)
