@@ -27,38 +27,47 @@ export async function ficlone(source: OpenFile, target: OpenFile): Promise<void>
 }
 
 /**
- * Clones `source` to the new file `target` (mode 0600) by FICLONE, whole or not at all: the clone is made and
- * synced under a hidden name in the target's folder and linked to its own name last, which fails with EEXIST
- * where something is already there.
+ * Clones `source` to the new file `target` (mode 0600) by FICLONE, whole or not at all: the clone is made, synced and
+ * closed under a hidden name in the target's folder and gets its own name last.
  *
  * @param prepare what a filesystem needs done to the empty target before
- * @throws SystemCallError of the clone, or the error of opening, syncing or linking
+ * @param publish gives the hidden file the target's name, or fails with EEXIST where something has it; by hard link when
+ * left out
+ * @throws SystemCallError of the clone, or the error of opening, syncing or publishing
  */
 export async function cloneFile(
   source: string,
   target: string,
   signal?: AbortSignal,
   prepare?: (source: OpenFile, target: OpenFile) => Promise<void>,
+  publish: (hidden: string, target: string) => Promise<void> = moveByLink,
 ): Promise<void> {
   signal?.throwIfAborted()
   await using sourceHandle = await open(source, READ_FLAGS)
   const hidden = join(dirname(target), `.clone-${randomBytes(9).toString('hex')}`)
-  await using targetHandle = await open(hidden, 'wx', 0o600)
+  const hiddenHandle = await open(hidden, 'wx', 0o600)
   try {
-    const files = [
-      { handle: sourceHandle, path: source },
-      { handle: targetHandle, path: target },
-    ] as const
-    await prepare?.(...files)
-    await ficlone(...files)
-    await targetHandle.sync()
+    {
+      await using targetHandle = hiddenHandle
+      const files = [
+        { handle: sourceHandle, path: source },
+        { handle: targetHandle, path: target },
+      ] as const
+      await prepare?.(...files)
+      await ficlone(...files)
+      await targetHandle.sync()
+    }
     signal?.throwIfAborted()
-    await link(hidden, target)
+    await publish(hidden, target)
   } catch (error) {
     await unlink(hidden).catch((cleanup: unknown) => {
       throw new AggregateError([error, cleanup], `cloning '${source}' failed, and '${hidden}' is left over`)
     })
     throw error
   }
+}
+
+async function moveByLink(hidden: string, target: string): Promise<void> {
+  await link(hidden, target)
   await unlink(hidden)
 }

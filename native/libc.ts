@@ -18,6 +18,9 @@ export const ioctlReflink = libc.func('ioctl', 'int', [
 export const lseek64 = libc.func('int64_t lseek64(int fd, int64_t offset, int whence)')
 export const fallocate64 = libc.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)')
 export const syncfs = libc.func('int syncfs(int fd)')
+export const renameat2 = libc.func(
+  'int renameat2(int old_folder, const char *old_path, int new_folder, const char *new_path, unsigned int flags)',
+)
 export const flock = libc.func('int flock(int fd, int operation)')
 
 export interface CallResult {

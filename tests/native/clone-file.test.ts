@@ -4,6 +4,7 @@ import { open, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cloneFile } from '../../native/clone-file.ts'
 import { copyNoCowFlag } from '../../native/inode-flags.ts'
+import { renameNew } from '../../native/rename-new.ts'
 import { storageTest } from '../support/storage-test.ts'
 
 for (const name of ['xfs', 'btrfs'] as const) {
@@ -45,6 +46,20 @@ for (const name of ['xfs', 'btrfs'] as const) {
         return true
       })
       assert.ok(!(await readdir(join(outside, '..'))).some((entry) => entry.includes('clone')))
+    },
+  )
+
+  storageTest(
+    name,
+    'a clone that is published by a rename takes a free name and leaves a taken one',
+    async ({ mount }) => {
+      const [source, target] = [join(mount, 'source'), join(mount, 'target')]
+      await writeFile(source, 'bytes')
+      await cloneFile(source, target, undefined, undefined, renameNew)
+      await writeFile(source, 'other')
+      await assert.rejects(cloneFile(source, target, undefined, undefined, renameNew), { code: 'EEXIST' })
+      assert.equal(await readFile(target, 'utf8'), 'bytes')
+      assert.deepEqual((await readdir(mount)).sort(), ['source', 'target'])
     },
   )
 
