@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import type { Extent, ExtentBatch } from 'diskferry/core'
-import { FIEMAP_EXTENT, type FiemapExtent, fiemap } from './fiemap.ts'
+import { fiemap } from './fiemap.ts'
+import { FIEMAP_EXTENT, type FiemapExtent } from './fiemap-call.ts'
 
 /** With only these, the physical address stands for the data. A flag that we don't know counts as bad. */
 const HARMLESS = FIEMAP_EXTENT.LAST | FIEMAP_EXTENT.MERGED | FIEMAP_EXTENT.SHARED | FIEMAP_EXTENT.UNWRITTEN

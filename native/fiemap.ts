@@ -1,40 +1,9 @@
 import type { FileHandle } from 'node:fs/promises'
-import { callAsync, ioctlPointer } from './libc.ts'
+import { callFiemap, FIEMAP_EXTENT, type FiemapExtent, fiemapBuffer } from './fiemap-call.ts'
 import { SystemCallError } from './system-call-error.ts'
 
-/** _IOWR('f', 11, struct fiemap): include/uapi/linux/fs.h */
-const FS_IOC_FIEMAP = 0xc020660b
-/** Write dirty pages out first; without it they show as delayed, at address 0. */
-const FIEMAP_FLAG_SYNC = 0x1
-
-/** sizeof(struct fiemap) and sizeof(struct fiemap_extent): include/uapi/linux/fiemap.h */
-const HEADER_BYTES = 32
-const EXTENT_BYTES = 56
-const EXTENTS_PER_CALL = 4096
 const MAX_U64 = 0xffff_ffff_ffff_ffffn
-
-/** fe_flags of struct fiemap_extent: include/uapi/linux/fiemap.h */
-export const FIEMAP_EXTENT = {
-  LAST: 0x1,
-  UNKNOWN: 0x2,
-  DELALLOC: 0x4,
-  ENCODED: 0x8,
-  DATA_ENCRYPTED: 0x80,
-  NOT_ALIGNED: 0x100,
-  DATA_INLINE: 0x200,
-  DATA_TAIL: 0x400,
-  UNWRITTEN: 0x800,
-  MERGED: 0x1000,
-  SHARED: 0x2000,
-} as const
-
-/** struct fiemap_extent as the kernel gave it; bytes. Numbers beyond 2^53 - 1 arrive as Infinity. */
-export interface FiemapExtent {
-  readonly logical: number
-  readonly physical: number
-  readonly length: number
-  readonly flags: number
-}
+const EPROTO = 71
 
 /**
  * The file's extents now, in batches, after its dirty data is written out. Pages by the end of the last extent
@@ -50,44 +19,15 @@ export async function* fiemap(
   signal?: AbortSignal,
   from = 0,
 ): AsyncGenerator<readonly FiemapExtent[]> {
-  const buffer = Buffer.alloc(HEADER_BYTES + EXTENTS_PER_CALL * EXTENT_BYTES)
-  let start = BigInt(from)
-  for (;;) {
+  const buffer = fiemapBuffer()
+  for (let start = BigInt(from); ; ) {
     signal?.throwIfAborted()
-    buffer.fill(0, 0, HEADER_BYTES)
-    buffer.writeBigUInt64LE(start, 0)
-    buffer.writeBigUInt64LE(MAX_U64 - start, 8)
-    buffer.writeUInt32LE(FIEMAP_FLAG_SYNC, 16)
-    buffer.writeUInt32LE(EXTENTS_PER_CALL, 24)
-    const { value, errno } = await callAsync(ioctlPointer, handle.fd, FS_IOC_FIEMAP, buffer)
-    if (value === -1) throw new SystemCallError('ioctl(FS_IOC_FIEMAP)', errno, path)
-
-    const mapped = buffer.readUInt32LE(20)
-    if (mapped === 0) return
-    const batch: FiemapExtent[] = []
-    let end = start
-    for (let index = 0; index < mapped; index++) {
-      const at = HEADER_BYTES + index * EXTENT_BYTES
-      const logical = buffer.readBigUInt64LE(at)
-      const length = buffer.readBigUInt64LE(at + 16)
-      batch.push({
-        logical: toSafeNumber(logical),
-        physical: toSafeNumber(buffer.readBigUInt64LE(at + 8)),
-        length: toSafeNumber(length),
-        flags: buffer.readUInt32LE(at + 40),
-      })
-      end = logical + length
-    }
-    yield batch
-    if ((batch.at(-1)!.flags & FIEMAP_EXTENT.LAST) !== 0) return
+    const { extents, end } = await callFiemap(handle, path, start, MAX_U64 - start, buffer)
+    if (extents.length === 0) return
+    yield extents
+    if ((extents.at(-1)!.flags & FIEMAP_EXTENT.LAST) !== 0) return
     if (end <= start) throw new SystemCallError('ioctl(FS_IOC_FIEMAP)', EPROTO, path)
     if (end >= MAX_U64) return
     start = end
   }
-}
-
-const EPROTO = 71
-
-function toSafeNumber(value: bigint): number {
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.POSITIVE_INFINITY
 }

@@ -4,8 +4,9 @@ import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Extent } from '../../core/storage-backend.ts'
-import { FIEMAP_EXTENT } from '../../native/fiemap.ts'
+import { FIEMAP_EXTENT } from '../../native/fiemap-call.ts'
 import { fiemapExtents, toExtent } from '../../native/fiemap-extents.ts'
+import { fiemapWindow } from '../../native/fiemap-window.ts'
 import { type DataRange, seekDataRanges } from '../../native/seek-ranges.ts'
 import { REFLINK_STORAGE } from '../storage/matrix.ts'
 import { storageTest } from '../support/storage-test.ts'
@@ -101,6 +102,25 @@ storageTest('xfs', 'a file of 20,000 extents is paged to its end', async ({ moun
   assert.equal(extents.length, 20_000)
   assert.ok(extents.every(({ start }, index) => start === index * 8192))
 })
+
+storageTest(
+  'xfs',
+  'a window has the extents that touch it, and none when they are too many for one call',
+  async ({ mount }) => {
+    const file = join(mount, 'disk')
+    await using handle = await open(file, 'w+')
+    await handle.truncate(5000 * 8192)
+    for (let index = 0; index < 5000; index++)
+      await handle.write(Buffer.alloc(4096, 1), 0, 4096, index * 8192)
+    const starts = async (start: number, length: number) =>
+      (await fiemapWindow(handle, file, start, length))?.map(({ logical }) => logical / 8192)
+    assert.deepEqual(await starts(8192, 8192), [1])
+    assert.deepEqual(await starts(3 * 8192 + 4095, 8192), [3, 4])
+    assert.deepEqual(await starts(3 * 8192 + 4096, 4096), [])
+    assert.equal((await starts(0, 4000 * 8192))?.length, 4000)
+    assert.equal(await starts(0, 5000 * 8192), undefined)
+  },
+)
 
 storageTest('xfs', 'an abort ends a map between two pages', async ({ mount }) => {
   const file = join(mount, 'disk')
