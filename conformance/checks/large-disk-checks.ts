@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { open } from 'node:fs/promises'
+import { open, unlink } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import { type ChangedRange, type Extent, systemCode } from 'diskferry/core'
 import type { Check } from '../check.ts'
@@ -12,6 +12,7 @@ import type { Region } from '../oracle/regions.ts'
 const MIB = 1024 * 1024
 const TIB = MIB * MIB
 const LARGEST = 16 * TIB
+const SMALLEST = 1024 * MIB
 /** What writeEveryOtherBlock() lays down: a block of data at the start of each step. */
 const BLOCK = 4096
 const STEP = 2 * BLOCK
@@ -56,32 +57,47 @@ async function checkGiant(context: CheckContext): Promise<void> {
   await context.checkDifference(target, base, islands)
 }
 
-/** 16 TiB, or the most that the filesystem takes: 16 TiB is the very limit of some. */
+/** 16 TiB, or nearly the most that the filesystem takes: 16 TiB is the very limit of some. */
 async function giantDisk(context: CheckContext): Promise<Disk> {
-  const disk = await context.disk()
-  let low = 0
-  let high = LARGEST
-  for (let size = LARGEST; low < high; size = Math.ceil((low + high) / 2)) {
-    if (await takesSize(disk, size)) low = size
-    else high = size - 1
-  }
-  await disk.truncate(low)
-  if (low < LARGEST)
-    context.note(`files of this filesystem end at ${low} bytes, which was taken instead of 16 TiB`)
+  const size = await giantSize(context)
+  if (size < LARGEST)
+    context.note(`this filesystem takes no file of 16 TiB: one of ${size} bytes was taken instead`)
+  const disk = await context.disk(size)
   // Over SMB a file is stored sparse only after it was told to be, which a discard does.
-  await disk.fallocate('punch-hole', 0, low).catch((error: unknown) => {
+  await disk.fallocate('punch-hole', 0, size).catch((error: unknown) => {
     if (!(error instanceof FeatureRefused)) throw error
   })
   return disk
 }
 
-async function takesSize(disk: Disk, size: number): Promise<boolean> {
+/** From 16 TiB down: each twice as far below it as the one before, and then each half of the one before. */
+async function giantSize(context: CheckContext): Promise<number> {
+  const probe = context.path('probe')
+  for (let below = 0; below < LARGEST; below = Math.max(BLOCK, below * 2)) {
+    if (await takesSize(probe, LARGEST - below)) return LARGEST - below
+  }
+  for (let size = LARGEST / 4; size >= SMALLEST; size /= 2) {
+    if (await takesSize(probe, size)) return size
+  }
+  assert.fail(`this filesystem takes no file of ${SMALLEST} bytes`)
+}
+
+/**
+ * Whether a file can have this size and be written to its end: Samba lets one be made longer than it lets it be written
+ * (0xfffffff0000, the MAXFILESIZE of MS-FSA). A new file each time, because a failed write may be told twice.
+ */
+async function takesSize(path: string, size: number): Promise<boolean> {
   try {
-    await disk.truncate(size)
+    await using handle = await open(path, 'wx')
+    await handle.truncate(size)
+    await handle.write('x', size - 1)
+    await handle.sync()
     return true
   } catch (error) {
     if (['EFBIG', 'EINVAL', 'ENOSPC'].includes(systemCode(error) ?? '')) return false
     throw error
+  } finally {
+    await unlink(path)
   }
 }
 
@@ -107,12 +123,12 @@ async function checkManyExtents(context: CheckContext): Promise<void> {
   const written = await rewriteFragments(disk.path, everyNth(count, 100), 2)
   const zeroed = await zeroFragments(disk, everyNth(count, 1000))
   const target = await context.clone(disk, 'target')
+  await context.checkMap(target, written)
   const regions = [...written, ...zeroed].sort((left, right) => left.start - right.start)
   const { ranges } = await timed(context, 'the difference', () =>
     context.checkDifference(base, target, regions),
   )
   expectZeros(ranges, count, new Set(zeroed.map(({ start }) => start)))
-  await context.checkMap(target, written)
 }
 
 function* everyNth(count: number, step: number): Generator<number> {

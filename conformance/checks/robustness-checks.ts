@@ -91,9 +91,9 @@ async function checkNoState(context: CheckContext): Promise<void> {
 async function checkLeftEarly(context: CheckContext): Promise<void> {
   const { backend, signal } = context
   const disk = await context.disk()
-  await writeEveryOtherBlock(disk.path, 500, signal)
+  await writeEveryOtherBlock(disk.path, 200, signal)
   const base = await context.clone(disk, 'base')
-  await rewriteFragments(disk.path, [1, 100, 400], 2)
+  await rewriteFragments(disk.path, [1, 50, 150], 2)
   const target = await context.clone(disk, 'target')
   await expectNothingOpen('extentMap(), left after the first batch', async () => {
     for await (const _batch of backend.extentMap(target.path, signal)) break
