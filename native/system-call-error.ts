@@ -1,10 +1,15 @@
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
-/** Neither list has all: the second adds EHOSTDOWN and EREMOTEIO, which network filesystems give. */
+/**
+ * Neither list has all: only the first has EHOSTDOWN and EREMOTEIO, which network filesystems give, and only the second
+ * EDQUOT, ESTALE and the name that Linux has for EOPNOTSUPP. Node says EAGAIN, not EWOULDBLOCK.
+ */
 const CODE_BY_ERRNO: ReadonlyMap<number, string> = new Map([
   ...[...getSystemErrorMap()].map(([errno, [code]]) => [-errno, code] as const),
-  ...Object.entries(constants.errno).map(([code, errno]) => [errno, code] as const),
+  ...Object.entries(constants.errno)
+    .filter(([code]) => code !== 'EWOULDBLOCK')
+    .map(([code, errno]) => [errno, code] as const),
 ])
 
 /**

@@ -4,6 +4,7 @@ import { SystemCallError } from '../../native/system-call-error.ts'
 
 for (const [errno, code] of [
   [2, 'ENOENT'],
+  [11, 'EAGAIN'],
   [95, 'EOPNOTSUPP'],
   [112, 'EHOSTDOWN'],
   [116, 'ESTALE'],
