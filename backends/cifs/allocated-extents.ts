@@ -1,31 +1,27 @@
 import { open } from 'node:fs/promises'
-import { type Extent, type ExtentBatch, systemCode } from 'diskferry/core'
-import { seekDataRanges } from 'diskferry/native'
+import type { ExtentBatch } from 'diskferry/core'
+import { fiemapWindow } from 'diskferry/native'
+import { allocatedRanges } from './allocated-ranges.ts'
 
 /**
- * A file's data ranges as extents without an address. Where a seek ends with EIO all that is left of the file is taken for
- * data: against Samba the client asks for the allocated ranges with room for one, and a server that has more to say
- * refuses (STATUS_BUFFER_TOO_SMALL), seen with Linux 6.1 and Samba 4.17. A failing server is met again when the bytes
- * are read.
+ * A file's data ranges as extents without an address. The client answers FIEMAP by what the server says to
+ * FSCTL_QUERY_ALLOCATED_RANGES (smb3_fiemap() in fs/smb/client/smb2ops.c), through the open file itself and with room for
+ * 1024 ranges, where SEEK_DATA has room for one. The addresses are the offsets again, and mean nothing.
  *
- * @throws SystemCallError other than EIO, or the error of opening the file
+ * @throws SystemCallError, or the error of opening or flushing the file
  */
 export async function* allocatedExtents(file: string, signal?: AbortSignal): AsyncGenerator<ExtentBatch> {
   await using handle = await open(file, 'r')
+  // The server knows nothing of this client's dirty pages, and Windows forgets recent writes until it is told to flush:
+  // smb3_llseek(). FIEMAP_FLAG_SYNC does only the former.
+  await handle.sync()
   const { size } = await handle.stat()
-  let end = 0
-  try {
-    for await (const ranges of seekDataRanges(handle, file, size, signal)) {
-      yield ranges.map(({ start, length }) => withoutAddress(start, length))
-      const last = ranges.at(-1)!
-      end = last.start + last.length
-    }
-  } catch (error) {
-    if (systemCode(error) !== 'EIO') throw error
-    if (end < size) yield [withoutAddress(end, size - end)]
+  const ask = async (start: number, length: number) =>
+    (await fiemapWindow(handle, file, start, length))?.map((extent) => ({
+      start: extent.logical,
+      length: extent.length,
+    }))
+  for await (const ranges of allocatedRanges(size, ask, signal)) {
+    yield ranges.map((range) => ({ ...range, physicalStart: null, unwritten: false, opaque: 'no-address' }))
   }
-}
-
-function withoutAddress(start: number, length: number): Extent {
-  return { start, length, physicalStart: null, unwritten: false, opaque: 'no-address' }
 }

@@ -10,8 +10,8 @@ import {
   type StorageBackend,
   trialClone,
 } from 'diskferry/core'
-import { cloneFile } from 'diskferry/native'
 import { allocatedExtents } from './allocated-extents.ts'
+import { cloneOverSmb } from './clone-over-smb.ts'
 import { explainCloneError } from './explain-clone-error.ts'
 
 /** SMB 3 shares whose server offers FSCTL_DUPLICATE_EXTENTS_TO_FILE. */
@@ -19,20 +19,22 @@ export class CifsBackend implements StorageBackend {
   readonly manifest: BackendManifest = {
     name: 'cifs',
     apiVersion: BACKEND_API_VERSION,
-    description: 'SMB 3: duplicate-extents through FICLONE, SEEK_DATA and SEEK_HOLE, differences by content',
+    description:
+      'SMB 3: duplicate-extents through FICLONE, allocated ranges through FIEMAP, differences by content',
     filesystems: ['cifs', 'smb3'],
     difference: 'content',
     unsupported: {
+      deduplicate: 'the Linux client has no FIDEDUPERANGE',
       defragment: 'only the server can move blocks',
     },
   }
 
   checkCompatibility(target: CompatibilityTarget, signal?: AbortSignal): Promise<CompatibilityReport> {
-    return trialClone(cloneFile, target.trialDirectory, (error) => [explainCloneError(error)], signal)
+    return trialClone(cloneOverSmb, target.trialDirectory, (error) => [explainCloneError(error)], signal)
   }
 
   clone(source: string, target: string, signal?: AbortSignal): Promise<void> {
-    return cloneFile(source, target, signal)
+    return cloneOverSmb(source, target, signal)
   }
 
   extentMap(file: string, signal?: AbortSignal): AsyncIterable<ExtentBatch> {

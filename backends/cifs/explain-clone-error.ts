@@ -6,6 +6,7 @@ export function explainCloneError(error: unknown): string {
     case 'EOPNOTSUPP':
     case 'EINVAL':
       return `the SMB server does not offer duplicate-extents for this share: with Samba, share a btrfs with "vfs objects = btrfs"; with Windows, a ReFS volume (${describeError(error)})`
+    case 'EAGAIN':
     case 'EHOSTDOWN':
     case 'ETIMEDOUT':
     case 'EIO':
