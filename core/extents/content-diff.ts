@@ -60,9 +60,12 @@ async function* allocatedInEither(
   targetSize: number,
 ): AsyncGenerator<{ start: number; length: number }> {
   for (let position = 0; position < targetSize; ) {
-    const inTarget = await target.at(position)
     const common = position < commonSize
-    const inBase = common ? await base.at(position) : undefined
+    // At once: on a network filesystem each batch of a map costs thousands of round trips.
+    const [inTarget, inBase] = await Promise.all([
+      target.at(position),
+      common ? base.at(position) : undefined,
+    ])
     const limit = common ? commonSize : targetSize
     const end = Math.min(inTarget.end, inBase?.end ?? Number.POSITIVE_INFINITY, limit)
     if (holdsData(inTarget.extent) || holdsData(inBase?.extent))
