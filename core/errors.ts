@@ -1,3 +1,5 @@
+import { nameUnnamedErrors } from './unnamed-errors.ts'
+
 /** Stable words: a code is never renamed and never reused. docs/errors.md lists each with what to do. */
 export const ERROR_CODES = [
   'ABORTED',
@@ -68,10 +70,10 @@ export class DiskferryError extends Error {
 export function systemCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || error instanceof DiskferryError) return undefined
   const { code, errno } = error as { code?: unknown; errno?: unknown }
-  return typeof code === 'string' && typeof errno === 'number' ? code : undefined
+  return typeof code === 'string' && typeof errno === 'number' ? nameUnnamedErrors(code) : undefined
 }
 
 /** One line about any thrown value, for a log or for the end of another message. */
 export function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return nameUnnamedErrors(error instanceof Error ? error.message : String(error))
 }
