@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { open, rm } from 'node:fs/promises'
+import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, systemCode } from '../errors.ts'
 import type { CompatibilityReport, StorageBackend } from '../storage-backend.ts'
@@ -26,21 +26,29 @@ export async function trialClone(
   const source = join(directory, name)
   const target = join(directory, `${name}.clone`)
   const content = randomBytes(TRIAL_BYTES)
+  const refused = (error: unknown): CompatibilityReport => ({
+    compatible: false,
+    reasons: reasonsFor(error, explain, directory),
+  })
+  let report: CompatibilityReport
   try {
     await writeNew(source, content)
     await clone(source, target, signal)
     await overwriteFirstByte(source, content)
-    if (!(await holds(target, content))) {
-      return { compatible: false, reasons: ['a trial clone did not keep the bytes of its source'] }
-    }
-    return { compatible: true, reasons: [] }
+    report = (await holds(target, content))
+      ? { compatible: true, reasons: [] }
+      : { compatible: false, reasons: ['a trial clone did not keep the bytes of its source'] }
   } catch (error) {
-    signal?.throwIfAborted()
-    return { compatible: false, reasons: reasonsFor(error, explain, directory) }
-  } finally {
-    await rm(source, { force: true })
-    await rm(target, { force: true })
+    report = refused(error)
   }
+  try {
+    for (const path of [source, target]) await removeFile(path)
+  } catch (error) {
+    // Where the trial itself failed, its reason tells more than why its files can't be removed.
+    if (report.compatible) report = refused(error)
+  }
+  signal?.throwIfAborted()
+  return report
 }
 
 function reasonsFor(
@@ -59,6 +67,15 @@ function reasonsFor(
       return [`this program may not write in '${directory}': ${describe(error)}`]
     default:
       return explain(error)
+  }
+}
+
+/** Node's rm() gives ENOTDIR where a file may not be removed. */
+async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
   }
 }
 
