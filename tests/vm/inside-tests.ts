@@ -69,8 +69,8 @@ async function relay(t: TestContext, lines: PassThrough): Promise<readonly Insid
     }
     if (outcome.skipped === UNMATCHED) continue
     outcomes.push(outcome)
-    await t.test(outcome.name, (test) => {
-      if (outcome.skipped !== undefined) test.skip(outcome.skipped)
+    await t.test(outcome.name, (inside) => {
+      if (outcome.skipped !== undefined) inside.skip(outcome.skipped)
       if (outcome.error !== undefined) throw new Error(outcome.error)
     })
   }
