@@ -19,9 +19,14 @@ import nfs42 from './backends/nfs42/index.ts'
 import ocfs2 from './backends/ocfs2/index.ts'
 import xfs from './backends/xfs/index.ts'
 import type { Config } from './config/config.ts'
+import { AuditLocks } from './core/audit/audit-locks.ts'
+import { AuditService } from './core/audit/audit-service.ts'
+import { AuditStore } from './core/audit/audit-store.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { loadPlugins } from './core/backends/plugin-loader.ts'
 import type { Inventory } from './core/inventory.ts'
+import { MetricRegistry } from './core/metrics/metrics.ts'
+import { addProcessMetrics } from './core/metrics/process-metrics.ts'
 import { MountGuard } from './core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
 import type { Authenticator, Readiness } from './core/services.ts'
@@ -34,6 +39,7 @@ import { SnapshotStore } from './core/snapshots/snapshot-store.ts'
 import { VmLocks } from './core/snapshots/vm-locks.ts'
 import type { BackendFactory } from './core/storage-backend.ts'
 import {
+  AUDITS_NAMESPACE,
   MANAGER_PINS_NAMESPACE,
   type OpenedDatabase,
   openDatabase,
@@ -67,9 +73,10 @@ export interface Server {
   readonly app: FastifyInstance
   readonly journal: SnapshotJournal
   readonly repositories: RepositoryCatalogue
+  readonly audits: AuditService
   /** The database in use; beside the configured one where that is the ancestor's. */
   readonly databaseFile: string
-  /** Closes the database; after the app. */
+  /** Ends the audits and closes the database; after the app. */
   close(): Promise<void>
 }
 
@@ -96,12 +103,15 @@ export async function createServer(config: Config, configDirectory: string, logg
   provide(container, AUTHENTICATOR, () => authenticator(config, database))
   provide(container, INVENTORY, () => inventory(config))
   provideCore(container, config, database, logger)
+  provideAudits(container, config, database, logger)
   const get = container.resolve.bind(container)
   const app = await buildApp({
     services: {
       virtualMachines: get(VmCatalogue),
       repositories: get(RepositoryCatalogue),
       snapshots: get(SnapshotService),
+      audits: get(AuditService),
+      metrics: get(MetricRegistry),
       readiness: get(READINESS),
       authenticator: get(AUTHENTICATOR),
     },
@@ -113,8 +123,12 @@ export async function createServer(config: Config, configDirectory: string, logg
     app,
     journal: get(SnapshotJournal),
     repositories: get(RepositoryCatalogue),
+    audits: get(AuditService),
     databaseFile: database.file,
-    close: () => database.close(),
+    async close() {
+      await get(AuditService).stop()
+      await database.close()
+    },
   }
 }
 
@@ -171,6 +185,7 @@ function provideCore(
         locks: get(VmLocks),
         disks: get(DiskMaps),
         maps: new SnapshotMaps(get(DiskMaps)),
+        distrusted: get(AuditStore),
       }),
   )
   provide(container, READINESS, () => ({
@@ -179,6 +194,37 @@ function provideCore(
       await get(INVENTORY).read(signal)
     },
   }))
+}
+
+function provideAudits(
+  container: DependencyContainer,
+  config: Config,
+  database: OpenedDatabase,
+  logger: Logger,
+): void {
+  const get = container.resolve.bind(container)
+  provide(container, AuditStore, () => new AuditStore(database.keyv(AUDITS_NAMESPACE)))
+  provide(container, MetricRegistry, () => {
+    const registry = new MetricRegistry()
+    addProcessMetrics(registry)
+    return registry
+  })
+  provide(
+    container,
+    AuditService,
+    () =>
+      new AuditService(
+        {
+          disks: get(DiskMaps),
+          snapshots: get(SnapshotStore),
+          store: get(AuditStore),
+          registry: get(MetricRegistry),
+          log: logger,
+          locks: new AuditLocks({ acquire: acquireFlock }, `${database.file}.locks`),
+        },
+        config.audit,
+      ),
+  )
 }
 
 /** One instance for the container: tsyringe's own factories make a new one at each resolve. */

@@ -9,6 +9,8 @@ import {
   fastify,
 } from 'fastify'
 import type { Logger } from 'pino'
+import type { Audits } from '../core/audit/audit.ts'
+import type { Metrics } from '../core/metrics/metrics.ts'
 import type { Authenticator, Readiness, Repositories, Snapshots, VirtualMachines } from '../core/services.ts'
 import { AnswersUnderWay } from './answers-under-way.ts'
 import { verifyBearerToken } from './bearer-token.ts'
@@ -20,9 +22,11 @@ import { errors, sendError } from './plugins/errors.ts'
 import { openapi } from './plugins/openapi.ts'
 import { requestLogging, trackRequest } from './plugins/request-logging.ts'
 import { requestSignal } from './plugins/request-signal.ts'
+import { abortAuditRoute, auditRoutes } from './routes/audits.ts'
 import { diskRoutes } from './routes/disks.ts'
 import { healthRoutes } from './routes/health.ts'
 import { loginRoute } from './routes/login.ts'
+import { metricsRoute } from './routes/metrics.ts'
 import { repositoryRoutes } from './routes/repositories.ts'
 import { snapshotRoutes } from './routes/snapshots.ts'
 import { vmRoutes } from './routes/vms.ts'
@@ -38,6 +42,8 @@ export interface ApiServices {
   readonly virtualMachines: VirtualMachines
   readonly repositories: Repositories
   readonly snapshots: Snapshots
+  readonly audits: Audits
+  readonly metrics: Metrics
   readonly readiness: Readiness
   readonly authenticator: Authenticator
 }
@@ -97,6 +103,7 @@ function createApp({ tls, logger }: ApiOptions): FastifyInstance {
  */
 export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
   const { virtualMachines, repositories, snapshots, readiness, authenticator } = options.services
+  const { audits, metrics } = options.services
   const app = createApp(options)
   // Hooks run in this order: a request is named, logged and abortable before it is refused.
   await app.register(requestLogging)
@@ -106,10 +113,13 @@ export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
   await app.register(authentication, options.jwt)
   await app.register(openapi)
   await app.register(healthRoutes, { readiness })
+  await app.register(metricsRoute, { metrics })
   await app.register(loginRoute, { prefix: PREFIX, authenticator })
   await app.register(vmRoutes, { prefix: PREFIX, virtualMachines })
   await app.register(snapshotRoutes, { prefix: PREFIX, snapshots })
   await app.register(diskRoutes, { prefix: PREFIX, snapshots })
+  await app.register(auditRoutes, { prefix: PREFIX, audits })
+  await app.register(abortAuditRoute, { prefix: PREFIX, audits })
   await app.register(repositoryRoutes, { prefix: PREFIX, repositories })
   await app.ready()
   return app

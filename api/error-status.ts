@@ -24,6 +24,9 @@ function unavailable(summary: string): ErrorStatus {
 /** The one place where a code becomes an HTTP status. Codes that never reach HTTP are 500. */
 export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   ABORTED: serverError('The request was given up before it was done.'),
+  AUDIT_LIMIT: { status: 429, error: 'Too Many Requests' },
+  AUDIT_NOT_FOUND: NOT_FOUND,
+  AUDIT_RUNNING: CONFLICT,
   BACKEND_CONTRACT_VIOLATED: SERVER_ERROR,
   BACKEND_DUPLICATE: SERVER_ERROR,
   BACKEND_INVALID: SERVER_ERROR,

@@ -39,6 +39,7 @@ export function buildConfig(values: CheckedValues): Config {
         passwordHash: values.get('auth.users[].password_hash', index),
       })),
     },
+    audit: { rate: values.get('audit.rate'), concurrent: values.get('audit.concurrent') },
     backends: values.items('backends').map((index) => ({
       module: values.get('backends[].module', index),
       options: values.get('backends[].options', index) ?? {},

@@ -12,6 +12,7 @@ export interface Config {
   readonly inventory: InventoryConfig
   readonly static: StaticInventoryConfig
   readonly auth: AuthConfig
+  readonly audit: AuditConfig
   readonly backends: readonly BackendConfig[]
 }
 
@@ -88,6 +89,13 @@ export interface UserConfig {
   readonly username: string
   /** A scrypt hash that parsed. */
   readonly passwordHash: string
+}
+
+export interface AuditConfig {
+  /** Bytes a second, of one audit. */
+  readonly rate: number
+  /** 1 or more. */
+  readonly concurrent: number
 }
 
 export interface BackendConfig {

@@ -251,6 +251,22 @@ export const SCHEMA = [
     reason: 'Who reads this file must not learn a password; nobody knows the one of the sample.',
   },
   {
+    path: 'audit.rate',
+    type: 'integer',
+    default: 104_857_600,
+    check: check.auditRate,
+    doc: 'How many bytes a second one audit of a difference may read, from both files together; 65536 or more.',
+    reason: 'An audit reads whole disks while guests work on the same storage; 100 MiB leaves them room.',
+  },
+  {
+    path: 'audit.concurrent',
+    type: 'integer',
+    default: 2,
+    check: check.auditCount,
+    doc: 'How many audits run at the same time, 1 to 64; never two of one VM.',
+    reason: 'Together they read as many times `rate`.',
+  },
+  {
     path: 'backends[].module',
     type: 'string',
     required: true,

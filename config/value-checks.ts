@@ -6,6 +6,10 @@ import { quote } from './quote.ts'
 /** HS256 wants a key at least as long as its hash: RFC 7518, section 3.2. */
 export const MIN_SECRET_BYTES = 32
 
+/** Bytes a second; a deleted snapshot is noticed between two reads, so they must not lie far apart. */
+const MIN_AUDIT_RATE = 65_536
+const MOST_AUDITS = 64
+
 const DAY_MS = 24 * 3600 * 1000
 
 /** C0, DEL and C1. */
@@ -35,6 +39,16 @@ export function tokenLifetime(milliseconds: number): string | undefined {
 export function grace(milliseconds: number): string | undefined {
   if (milliseconds <= DAY_MS) return undefined
   return 'is longer than a day; use "24h" or less'
+}
+
+export function auditRate(value: number): string | undefined {
+  if (value >= MIN_AUDIT_RATE) return undefined
+  return `${value} bytes a second is so slow that no audit would end; use ${MIN_AUDIT_RATE} or more`
+}
+
+export function auditCount(value: number): string | undefined {
+  if (value >= 1 && value <= MOST_AUDITS) return undefined
+  return `${value} is not a number of audits; use 1 to ${MOST_AUDITS}`
 }
 
 export function endpoint(value: string): string | undefined {

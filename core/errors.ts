@@ -3,6 +3,9 @@ import { nameUnnamedErrors } from './unnamed-errors.ts'
 /** Stable words: a code is never renamed and never reused. docs/errors.md lists each with what to do. */
 export const ERROR_CODES = [
   'ABORTED',
+  'AUDIT_LIMIT',
+  'AUDIT_NOT_FOUND',
+  'AUDIT_RUNNING',
   'BACKEND_CONTRACT_VIOLATED',
   'BACKEND_DUPLICATE',
   'BACKEND_INVALID',

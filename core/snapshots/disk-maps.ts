@@ -14,6 +14,9 @@ import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
 
 type Kind = 'data' | 'zero'
 
+/** Reads as a file without a byte. */
+const EMPTY_FILE = '/dev/null'
+
 /** What the disks of a snapshot hold: read from their files at each call, never stored. */
 export class DiskMaps {
   readonly #registry: BackendRegistry
@@ -66,6 +69,35 @@ export class DiskMaps {
         `'${disk.path}' can't be compared with '${base.path}'`,
         signal,
       )
+    }
+  }
+
+  /**
+   * What differs, found by reading every byte of both files: nothing that a backend says is believed, not even where
+   * there is data. Reads as much as the disk is large.
+   *
+   * @param base undefined for a disk that the older snapshot lacks, which then comes whole
+   * @param reason for `fallback_reason`
+   * @throws as `changed`
+   */
+  async compared(
+    base: DiskRecord | undefined,
+    disk: DiskRecord,
+    reason: string,
+    options: MapOptions,
+    signal?: AbortSignal,
+  ): Promise<DiskMap> {
+    await Promise.all([base, disk].map((each) => each && this.assertIntact(each)))
+    const everything = disk.size === 0 ? [] : [{ start: 0, length: disk.size }]
+    try {
+      const ranges = compareRanges(base?.path ?? EMPTY_FILE, disk.path, everything, signal)
+      const list = await collect(ranges)
+      const map = { ...publicPart(disk), chunks: toChunks(list, options) }
+      if (base === undefined) return map
+      const [changedBytes, zeroBytes] = [list.bytesOf('data'), list.bytesOf('zero')]
+      return { ...map, diff: { method: 'content', fallbackReason: reason, changedBytes, zeroBytes } }
+    } catch (error) {
+      throw backendFailure(error, 'DIFF_FAILED', `the content of '${disk.path}' can't be compared`, signal)
     }
   }
 

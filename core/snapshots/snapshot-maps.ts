@@ -20,16 +20,23 @@ export class SnapshotMaps {
     return this.#collect(vmId, snapshot, (disk) => this.#disks.allocated(disk, options, signal))
   }
 
-  /** A disk that the base lacks comes whole. @throws as DiskMaps.changed */
+  /**
+   * A disk that the base lacks comes whole.
+   *
+   * @param distrust why the backends are not to be asked, but every byte to be read
+   * @throws as DiskMaps.changed
+   */
   changed(
     vmId: string,
     base: SnapshotRecord,
     snapshot: SnapshotRecord,
     options: MapOptions,
     signal?: AbortSignal,
+    distrust?: string,
   ): Promise<SnapshotMap> {
     return this.#collect(vmId, snapshot, (disk) => {
       const older = base.disks.find(({ name }) => name === disk.name)
+      if (distrust !== undefined) return this.#disks.compared(older, disk, distrust, options, signal)
       return older === undefined
         ? this.#disks.allocated(disk, options, signal)
         : this.#disks.changed(older, disk, options, signal)

@@ -1,3 +1,4 @@
+import type { DistrustedPairs } from '../audit/audit-store.ts'
 import { DiskferryError } from '../errors.ts'
 import type { MapOptions, OpenDisk, SnapshotMap, Snapshots } from '../services.ts'
 import { type SnapshotIds, type VmCatalogue, type VmPlan, vmNotFound } from '../vms/vm-catalogue.ts'
@@ -18,6 +19,7 @@ export interface SnapshotServiceParts {
   readonly locks: VmLocks
   readonly disks: DiskMaps
   readonly maps: SnapshotMaps
+  readonly distrusted: DistrustedPairs
 }
 
 export class SnapshotService implements Snapshots {
@@ -65,15 +67,13 @@ export class SnapshotService implements Snapshots {
     signal?: AbortSignal,
   ): Promise<SnapshotMap> {
     const snapshots = await this.#ready(vmId)
-    const snapshot = findSnapshot(snapshots, vmId, snapshotId)
     const { compareTo } = options
-    if (compareTo === undefined) return this.#allocated(vmId, snapshot, options, signal)
-    const base = findSnapshot(snapshots, vmId, compareTo)
-    if (snapshots.indexOf(base) >= snapshots.indexOf(snapshot)) {
-      throw new DiskferryError('COMPARE_NOT_OLDER', 'compareTo snapshot must be older than this snapshot')
-    }
+    if (compareTo === undefined)
+      return this.#allocated(vmId, findSnapshot(snapshots, vmId, snapshotId), options, signal)
+    const { base, snapshot } = findPair(snapshots, vmId, snapshotId, compareTo)
+    const distrust = await this.#parts.distrusted.reasonToDistrust(vmId, base.id, snapshot.id)
     return this.#unlessDeleted(vmId, [base, snapshot], () =>
-      this.#parts.maps.changed(vmId, base, snapshot, options, signal),
+      this.#parts.maps.changed(vmId, base, snapshot, options, signal, distrust),
     )
   }
 
@@ -158,6 +158,19 @@ export function storedSnapshotIds(store: SnapshotStore): SnapshotIds {
       return snapshots.filter(({ state }) => state === 'ready').map(({ id }) => id)
     },
   }
+}
+
+/** Two snapshots of which one is to be compared with the other. @throws SNAPSHOT_NOT_FOUND, COMPARE_NOT_OLDER */
+export function findPair(
+  snapshots: readonly SnapshotRecord[],
+  vmId: string,
+  id: string,
+  compareTo: string,
+): { readonly base: SnapshotRecord; readonly snapshot: SnapshotRecord } {
+  const snapshot = findSnapshot(snapshots, vmId, id)
+  const base = findSnapshot(snapshots, vmId, compareTo)
+  if (snapshots.indexOf(base) < snapshots.indexOf(snapshot)) return { base, snapshot }
+  throw new DiskferryError('COMPARE_NOT_OLDER', 'compareTo snapshot must be older than this snapshot')
 }
 
 function findSnapshot(snapshots: readonly SnapshotRecord[], vmId: string, id: string): SnapshotRecord {

@@ -11,9 +11,10 @@ const SQLITE_HEADER = 'SQLite format 3\0'
 const BOLT_MAGIC = 0xed0cdaed
 const BOLT_MAGIC_OFFSET = 16
 
-/** Namespaces of the one database: VMs with their snapshots, and the certificates of OVM managers. */
+/** Namespaces of the one database: VMs with their snapshots, certificates of OVM managers, what audits found out. */
 export const VMS_NAMESPACE = 'vm'
 export const MANAGER_PINS_NAMESPACE = 'manager-pin'
+export const AUDITS_NAMESPACE = 'audit'
 
 export interface OpenedDatabase {
   /** The file that is used: `dbFile`, or one beside it where that belongs to the ancestor. */

@@ -30,6 +30,7 @@ describe('a good configuration', () => {
       inventory: { source: 'ovs-agent', requireMountPoint: true },
       static: { repositories: [], vms: [] },
       auth: { provider: 'ovm-manager', users: [] },
+      audit: { rate: 104_857_600, concurrent: 2 },
       backends: [],
     })
     assert.deepEqual(warnings, [])

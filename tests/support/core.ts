@@ -2,8 +2,12 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import btrfs from '../../backends/btrfs/index.ts'
 import xfs from '../../backends/xfs/index.ts'
+import { AuditLocks } from '../../core/audit/audit-locks.ts'
+import { type AuditLimits, AuditService } from '../../core/audit/audit-service.ts'
+import { AuditStore } from '../../core/audit/audit-store.ts'
 import { BackendRegistry } from '../../core/backends/backend-registry.ts'
 import type { Log } from '../../core/log.ts'
+import { MetricRegistry } from '../../core/metrics/metrics.ts'
 import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
 import { DiskMaps } from '../../core/snapshots/disk-maps.ts'
@@ -13,7 +17,7 @@ import { SnapshotMaps } from '../../core/snapshots/snapshot-maps.ts'
 import { SnapshotService, storedSnapshotIds } from '../../core/snapshots/snapshot-service.ts'
 import { SnapshotStore } from '../../core/snapshots/snapshot-store.ts'
 import { VmLocks } from '../../core/snapshots/vm-locks.ts'
-import { openDatabase, VMS_NAMESPACE } from '../../core/store/database.ts'
+import { AUDITS_NAMESPACE, openDatabase, VMS_NAMESPACE } from '../../core/store/database.ts'
 import { VmCatalogue } from '../../core/vms/vm-catalogue.ts'
 import { StaticInventory } from '../../inventory/static/static-inventory.ts'
 import { acquireFlock, readMounts } from '../../native/index.ts'
@@ -32,6 +36,8 @@ export interface CoreOptions {
   readonly lockPatienceMs?: number
   readonly backends?: readonly unknown[]
   readonly requireMountPoint?: boolean
+  readonly auditLimits?: Partial<AuditLimits>
+  readonly log?: Log
 }
 
 export type TestCore = Awaited<ReturnType<typeof makeCore>>
@@ -66,10 +72,25 @@ export async function makeCore(options: CoreOptions) {
   const repositories = new RepositoryCatalogue(inventory, registry, guard)
   const vms = new VmCatalogue(inventory, repositories, guard, storedSnapshotIds(store))
   const files = new SnapshotFiles(guard)
-  const journal = new SnapshotJournal(store, files, locks, SILENT)
+  const log = options.log ?? SILENT
+  const journal = new SnapshotJournal(store, files, locks, log)
   const disks = new DiskMaps(registry, guard)
   const maps = new SnapshotMaps(disks)
-  const snapshots = new SnapshotService({ vms, store, journal, files, locks, disks, maps })
+  const distrusted = new AuditStore(database.keyv(AUDITS_NAMESPACE))
+  const snapshots = new SnapshotService({ vms, store, journal, files, locks, disks, maps, distrusted })
+  const metrics = new MetricRegistry()
+  const audits = new AuditService(
+    {
+      disks,
+      snapshots: store,
+      store: distrusted,
+      registry: metrics,
+      log,
+      locks: new AuditLocks({ acquire: acquireFlock }, `${options.dbFile}.locks`),
+    },
+    { rate: 2 ** 40, concurrent: 2, ...options.auditLimits },
+  )
+  let closed = false
   return {
     repositories,
     vms,
@@ -77,7 +98,16 @@ export async function makeCore(options: CoreOptions) {
     journal,
     locks,
     snapshots,
-    [Symbol.asyncDispose]: () => database.close(),
+    audits,
+    auditStore: distrusted,
+    metrics,
+    /** Can be called early, to start another one on the same database. */
+    async [Symbol.asyncDispose]() {
+      if (closed) return
+      closed = true
+      await audits.stop()
+      await database.close()
+    },
   }
 }
 

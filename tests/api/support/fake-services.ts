@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ApiServices } from '../../../api/app.ts'
+import type { Audit } from '../../../core/audit/audit.ts'
 import { DiskferryError } from '../../../core/errors.ts'
 import type {
   Chunk,
@@ -92,6 +93,37 @@ export function snapshotMap(
       chunks: CHUNKS,
       ...disk,
     })),
+  }
+}
+
+export function runningAudit(vmId: string, snapshotId: string): Audit {
+  return {
+    vmId,
+    snapshotId,
+    compareTo: 'snap-1',
+    state: 'running',
+    reason: null,
+    startedAt: CREATED_AT,
+    finishedAt: null,
+    rate: 104_857_600,
+    sample: 1000,
+    seed: 7,
+    blocks: 262_144,
+    blocksToRead: 1001,
+    blocksRead: 17,
+    unnoticedBytes: null,
+    mismatchBytes: 4096,
+    mismatches: [
+      {
+        disk: 'system.img',
+        path: `/OVS/Repositories/r1/CoriolisSnapshots/${snapshotId}/system.img`,
+        start: 8192,
+        length: 4096,
+        told: 'unchanged',
+        backend: 'xfs',
+      },
+    ],
+    pid: 4711,
   }
 }
 
@@ -212,6 +244,21 @@ export class FakeServices {
       purge: (vmId, signal) => this.#record('snapshots.purge', [vmId], signal),
       openDisk: (vmId, id, name) => this.#openDisk(vmId, id, name),
     },
+    audits: {
+      start: async (vmId, id, options) => {
+        await this.#record('audits.start', [vmId, id, options])
+        return runningAudit(vmId, id)
+      },
+      get: async (vmId, id) => {
+        await this.#record('audits.get', [vmId, id])
+        return runningAudit(vmId, id)
+      },
+      abort: async (vmId, id) => {
+        await this.#record('audits.abort', [vmId, id])
+        return { ...runningAudit(vmId, id), state: 'aborted', reason: 'it was aborted on request' }
+      },
+    },
+    metrics: { render: async () => '# TYPE one counter\none 1\n' },
     readiness: { check: (signal) => this.#record('readiness.check', [], signal) },
     authenticator: {
       authenticate: async (username, password, signal) => {

@@ -1,0 +1,139 @@
+import type Keyv from 'keyv'
+import { DiskferryError, describe } from '../errors.ts'
+import { type Audit, abandoned } from './audit.ts'
+
+/** A pair of snapshots whose difference was found to be wrong. */
+export interface DistrustedPair {
+  readonly compareTo: string
+  readonly snapshotId: string
+  /** Why its difference is not believed any more, for `fallback_reason`. */
+  readonly reason: string
+}
+
+/** Of one VM: the last audit of each snapshot, oldest first, and the pairs that are compared by content from now on. */
+export interface AuditRecord {
+  readonly version: 1
+  readonly audits: readonly Audit[]
+  readonly distrusted: readonly DistrustedPair[]
+}
+
+/** Who is asked before a difference is computed. */
+export interface DistrustedPairs {
+  /** Why the difference of this pair must be found by reading both; undefined when nothing speaks against it. */
+  reasonToDistrust(vmId: string, compareTo: string, snapshotId: string): Promise<string | undefined>
+}
+
+/** Bounds the record of a VM with very many snapshots. */
+const MOST_AUDITS = 100
+const EMPTY: AuditRecord = { version: 1, audits: [], distrusted: [] }
+
+/** What audits found out, in the database. Who writes holds the VM's audit lock. Every method throws STORE_FAILED. */
+export class AuditStore implements DistrustedPairs {
+  readonly #keyv: Keyv
+  #updates: Promise<void> = Promise.resolve()
+
+  /** @param keyv with `throwOnErrors` */
+  constructor(keyv: Keyv) {
+    if (!keyv.throwOnErrors) throw new TypeError('the audit store needs a Keyv that throws its errors')
+    this.#keyv = keyv
+  }
+
+  async read(vmId: string): Promise<AuditRecord> {
+    const value: unknown = await this.#guarded('read', () => this.#keyv.get(vmId))
+    return value === undefined ? EMPTY : checked(value, vmId)
+  }
+
+  async reasonToDistrust(vmId: string, compareTo: string, snapshotId: string): Promise<string | undefined> {
+    const { distrusted } = await this.read(vmId)
+    return distrusted.find((pair) => isSamePair(pair, { compareTo, snapshotId }))?.reason
+  }
+
+  /** In place of the earlier audit of the same snapshot. */
+  keep(audit: Audit): Promise<void> {
+    return this.#update(audit.vmId, (record) => {
+      const others = record.audits.filter(({ snapshotId }) => snapshotId !== audit.snapshotId)
+      return { ...record, audits: [...others, audit].slice(-MOST_AUDITS) }
+    })
+  }
+
+  /** For good: it ends with the snapshots. A pair that is distrusted already keeps its first reason. */
+  distrust(vmId: string, pair: DistrustedPair): Promise<void> {
+    return this.#update(vmId, (record) =>
+      record.distrusted.some((known) => isSamePair(known, pair))
+        ? record
+        : { ...record, distrusted: [...record.distrusted, pair] },
+    )
+  }
+
+  /** Forgets what is known of snapshots that are no more, and ends what a killed program left running. */
+  settle(vmId: string, snapshotIds: ReadonlySet<string>): Promise<void> {
+    return this.#update(vmId, (record) => ({
+      ...record,
+      audits: record.audits
+        .filter(({ snapshotId }) => snapshotIds.has(snapshotId))
+        .map((audit) => (audit.state === 'running' ? abandoned(audit) : audit)),
+      distrusted: record.distrusted.filter(
+        ({ compareTo, snapshotId }) => snapshotIds.has(compareTo) && snapshotIds.has(snapshotId),
+      ),
+    }))
+  }
+
+  /** How many pairs of all VMs are compared by content because an audit said so. */
+  async countDistrusted(): Promise<number> {
+    return this.#guarded('list', async () => {
+      let count = 0
+      for await (const [key, value] of this.#keyv.iterator!(undefined)) {
+        count += checked(value, String(key)).distrusted.length
+      }
+      return count
+    })
+  }
+
+  /** One after the other: a saved progress must not undo a mark that is written at the same time. */
+  #update(vmId: string, change: (record: AuditRecord) => AuditRecord): Promise<void> {
+    const update = this.#updates.then(async () => {
+      const before = await this.read(vmId)
+      const after = change(before)
+      if (after === before) return
+      await this.#guarded('write', async () => {
+        if (after.audits.length + after.distrusted.length === 0) await this.#keyv.delete(vmId)
+        else await this.#keyv.set(vmId, after)
+      })
+    })
+    this.#updates = update.catch(() => undefined)
+    return update
+  }
+
+  async #guarded<Result>(operation: string, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof DiskferryError) throw error
+      throw new DiskferryError(
+        'STORE_FAILED',
+        `the database could not ${operation} what audits found out: ${describe(error)}; check db_file, the space on its filesystem and its permissions`,
+        { cause: error },
+      )
+    }
+  }
+}
+
+type Pair = Pick<DistrustedPair, 'compareTo' | 'snapshotId'>
+
+function isSamePair(left: Pair, right: Pair): boolean {
+  return left.compareTo === right.compareTo && left.snapshotId === right.snapshotId
+}
+
+function checked(value: unknown, vmId: string): AuditRecord {
+  const record = value as AuditRecord | null
+  const sound =
+    typeof record === 'object' &&
+    record?.version === 1 &&
+    Array.isArray(record.audits) &&
+    Array.isArray(record.distrusted)
+  if (sound) return record
+  throw new DiskferryError(
+    'STORE_FAILED',
+    `the database holds something about the audits of VM ${JSON.stringify(vmId)} that this version can't read`,
+  )
+}
