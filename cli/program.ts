@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import type { AuditArguments } from './audit.ts'
 import type { ConformanceArguments } from './conformance.ts'
 import { VERSION } from './version.ts'
 
@@ -36,6 +37,26 @@ export function createProgram(): Command {
     .action(async ({ config }: { config: string }) => {
       const { forgetManager } = await import('./forget-manager.ts')
       await forgetManager(config, process.stdout)
+    })
+
+  program
+    .command('audit')
+    .description('compare by content what the difference between two snapshots does not report')
+    .argument('<vm>', "the VM's id")
+    .argument('<snapshot>', 'id of the newer snapshot')
+    .requiredOption('--compare-to <snapshot>', 'id of the older snapshot')
+    .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
+    .option('--sample <blocks>', 'read about so many blocks of 4 KiB instead of all')
+    .option('--seed <number>', 'pick the same blocks again')
+    .option('--rate <bytes>', 'bytes a second, instead of audit.rate')
+    .option('--json', 'a report for programs')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 passed, 3 the difference is wrong, 1 no verdict, 2 wrong arguments.',
+    )
+    .action(async (vm: string, snapshot: string, args: AuditArguments) => {
+      const { audit } = await import('./audit.ts')
+      process.exitCode = await audit(vm, snapshot, args)
     })
 
   program

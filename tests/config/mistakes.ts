@@ -75,6 +75,11 @@ export const MISTAKES: readonly Mistake[] = [
     says: [/^FILE:2: log_level: "loud" is not known; use "trace" or/],
   },
   {
+    what: 'audits that would never end, or too many',
+    tables: '[audit]\nrate = 4096\nconcurrent = 0',
+    says: [/^FILE:9: audit\.rate: 4096 bytes a second is so slow/, /^FILE:10: audit\.concurrent: 0 is not/],
+  },
+  {
     what: 'a port out of range',
     tables: '[api]\nport = 65536',
     says: [/^FILE:9: api\.port: 65536 is not a port/],

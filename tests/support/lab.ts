@@ -18,11 +18,21 @@ export interface Lab extends AsyncDisposable {
   removeVm(vm: AgentVm): Promise<void>
 }
 
-export async function openLab({ mountPoint }: { readonly mountPoint: string }): Promise<Lab> {
+export async function openLab({
+  mountPoint,
+  extraConfig,
+}: {
+  readonly mountPoint: string
+  readonly extraConfig?: string
+}): Promise<Lab> {
   const directory = await temporaryDirectory('lab')
   const agentDbDir = join(directory.path, 'agent-db')
   await layAgentDatabase(agentDbDir, [{ id: EXAMPLE_REPOSITORY_ID, alias: 'lab', mountPoint }])
-  const server = await startServer({ directory: join(directory.path, 'server'), agentDbDir })
+  const server = await startServer({
+    directory: join(directory.path, 'server'),
+    agentDbDir,
+    ...(extraConfig !== undefined && { extraConfig }),
+  })
   const client = new ApiClient(server)
   await client.login()
   return lab(mountPoint, directory, server, client)
