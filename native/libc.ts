@@ -19,6 +19,10 @@ export const lseek64 = libc.func('int64_t lseek64(int fd, int64_t offset, int wh
 export const fallocate64 = libc.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)')
 export const syncfs = libc.func('int syncfs(int fd)')
 export const flock = libc.func('int flock(int fd, int operation)')
+/** glibc has no wrapper for openat2(2). */
+export const syscallOpenat2 = libc.func(
+  'long syscall(long number, int folder, const char *path, void *how, size_t size)',
+)
 
 export interface CallResult {
   /** What the function returned; a 64-bit result beyond 2^53 arrives as a bigint. */
