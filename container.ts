@@ -43,7 +43,7 @@ import { VmCatalogue } from './core/vms/vm-catalogue.ts'
 import { OvsAgentInventory } from './inventory/ovs-agent/ovs-agent-inventory.ts'
 import { readManagerIp } from './inventory/ovs-agent/read-manager-ip.ts'
 import { StaticInventory } from './inventory/static/static-inventory.ts'
-import { acquireFlock, readMounts } from './native/index.ts'
+import { acquireFlock, holdBeneath, readMounts } from './native/index.ts'
 
 /** How long a request waits for a VM's lock before it is told that the VM is busy. */
 const LOCK_PATIENCE_MS = 60_000
@@ -193,7 +193,7 @@ function provide<Service>(
 function inventory(config: Config): Inventory {
   return config.inventory.source === 'static'
     ? new StaticInventory(config.static)
-    : new OvsAgentInventory({ agentDbDir: config.ovm.agentDbDir })
+    : new OvsAgentInventory({ agentDbDir: config.ovm.agentDbDir, hold: holdBeneath })
 }
 
 function authenticator(config: Config, database: OpenedDatabase): Authenticator {

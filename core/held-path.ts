@@ -18,13 +18,6 @@ export interface HeldPath extends AsyncDisposable {
  */
 export type HoldBeneath = (root: string, path: string) => Promise<HeldPath>
 
-/** The words for what is no regular file, or undefined for one. */
-export function notRegular(stats: Stats): string | undefined {
-  if (stats.isFile()) return undefined
-  if (stats.isDirectory()) return 'is a folder'
-  return stats.isFIFO() || stats.isSocket() ? 'is a pipe or a socket' : 'is a device'
-}
-
 /** What to show of a path for a person: where a path through a descriptor leads now, any other as it is. */
 export function shownPath(path: string): string {
   const [, descriptor, rest] = /^(\/proc\/\d+\/fd\/\d+)(\/.*)?$/.exec(path) ?? []
