@@ -139,7 +139,7 @@ function provideCore(
   provide(
     container,
     RepositoryCatalogue,
-    () => new RepositoryCatalogue(get(INVENTORY), get(BackendRegistry), get(MountGuard)),
+    () => new RepositoryCatalogue(get(INVENTORY), get(BackendRegistry), get(MountGuard), holdBeneath),
   )
   provide(
     container,
@@ -152,13 +152,13 @@ function provideCore(
         storedSnapshotIds(get(SnapshotStore)),
       ),
   )
-  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard)))
+  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard), holdBeneath))
   provide(
     container,
     SnapshotJournal,
     () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger),
   )
-  provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard)))
+  provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard), holdBeneath))
   provide(
     container,
     SnapshotService,
