@@ -107,6 +107,12 @@ export async function createServer(config: Config, configDirectory: string, logg
     },
     jwt: config.jwt,
     tls: await readTls(config),
+    limits: {
+      connectionsPerClient: config.api.connectionsPerClient,
+      downloadsPerClient: config.api.downloadsPerClient,
+      failedLoginsPerAddress: config.auth.failedLoginsPerAddress,
+      failedLoginsPerUser: config.auth.failedLoginsPerUser,
+    },
     logger,
   })
   return {

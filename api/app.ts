@@ -11,8 +11,11 @@ import {
 import type { Logger } from 'pino'
 import type { Authenticator, Readiness, Repositories, Snapshots, VirtualMachines } from '../core/services.ts'
 import { AnswersUnderWay } from './answers-under-way.ts'
+import { LimitedAuthenticator } from './auth/limited-authenticator.ts'
 import { verifyBearerToken } from './bearer-token.ts'
 import { clientErrorHandler } from './client-error.ts'
+import { limitConnections } from './connection-limit.ts'
+import { type ApiLimits, DEFAULT_LIMITS } from './limits.ts'
 import { RequestLogController } from './log-controller.ts'
 import { authentication, type JwtOptions } from './plugins/authentication.ts'
 import { bodies } from './plugins/bodies.ts'
@@ -48,6 +51,7 @@ export interface ApiOptions {
   /** Without it the server speaks plain HTTP. */
   readonly tls?: TlsOptions
   readonly logger: Logger
+  readonly limits?: Partial<ApiLimits>
 }
 
 /** The longest header that node accepts, so that the length of a name is judged by its schema. */
@@ -66,7 +70,7 @@ function badUrl(error: unknown, request: FastifyRequest, reply: FastifyReply): v
   sendError(refusal, request, reply)
 }
 
-function createApp({ tls, logger }: ApiOptions): FastifyInstance {
+function createApp({ tls, logger }: ApiOptions, limits: ApiLimits): FastifyInstance {
   const answers = new AnswersUnderWay()
   const options: FastifyServerOptions = {
     loggerInstance: logger,
@@ -86,6 +90,7 @@ function createApp({ tls, logger }: ApiOptions): FastifyInstance {
   // The type of an instance names its server, http or https; nothing here depends on which.
   const app: FastifyInstance = fastify({ ...options, ...serverOptions(tls) } as FastifyHttpOptions<Server>)
   answers.watch(app.server)
+  limitConnections(app.server, limits.connectionsPerClient, logger)
   // An expectation that nobody here knows is no reason to refuse a request; node would, with an empty answer.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   return app
@@ -97,7 +102,8 @@ function createApp({ tls, logger }: ApiOptions): FastifyInstance {
  */
 export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
   const { virtualMachines, repositories, snapshots, readiness, authenticator } = options.services
-  const app = createApp(options)
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const app = createApp(options, limits)
   // Hooks run in this order: a request is named, logged and abortable before it is refused.
   await app.register(requestLogging)
   await app.register(requestSignal)
@@ -106,10 +112,17 @@ export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
   await app.register(authentication, options.jwt)
   await app.register(openapi)
   await app.register(healthRoutes, { readiness })
-  await app.register(loginRoute, { prefix: PREFIX, authenticator })
+  await app.register(loginRoute, {
+    prefix: PREFIX,
+    authenticator: new LimitedAuthenticator(authenticator, limits),
+  })
   await app.register(vmRoutes, { prefix: PREFIX, virtualMachines })
   await app.register(snapshotRoutes, { prefix: PREFIX, snapshots })
-  await app.register(diskRoutes, { prefix: PREFIX, snapshots })
+  await app.register(diskRoutes, {
+    prefix: PREFIX,
+    snapshots,
+    downloadsPerClient: limits.downloadsPerClient,
+  })
   await app.register(repositoryRoutes, { prefix: PREFIX, repositories })
   await app.ready()
   return app
