@@ -13,11 +13,13 @@ import { KeyvPinStore } from './api/auth/keyv-pin-store.ts'
 import { ManagerAuthenticator } from './api/auth/manager-authenticator.ts'
 import type { ManagerTrust } from './api/auth/manager-trust.ts'
 import { UsersAuthenticator } from './api/auth/users-authenticator.ts'
+import { replaceCertificates } from './api/replace-certificates.ts'
 import btrfs from './backends/btrfs/index.ts'
 import cifs from './backends/cifs/index.ts'
 import nfs42 from './backends/nfs42/index.ts'
 import ocfs2 from './backends/ocfs2/index.ts'
 import xfs from './backends/xfs/index.ts'
+import { checkTlsFiles } from './config/check-tls-files.ts'
 import type { Config } from './config/config.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { loadPlugins } from './core/backends/plugin-loader.ts'
@@ -69,6 +71,13 @@ export interface Server {
   readonly repositories: RepositoryCatalogue
   /** The database in use; beside the configured one where that is the ancestor's. */
   readonly databaseFile: string
+  /**
+   * Shows the certificates that are in the configured files now from the next connection on.
+   *
+   * @returns warnings about them
+   * @throws CONFIG_INVALID, or node's error, for files that can't be used; those of before stay in use
+   */
+  reloadCertificates(): Promise<readonly string[]>
   /** Closes the database; after the app. */
   close(): Promise<void>
 }
@@ -120,6 +129,11 @@ export async function createServer(config: Config, configDirectory: string, logg
     journal: get(SnapshotJournal),
     repositories: get(RepositoryCatalogue),
     databaseFile: database.file,
+    async reloadCertificates() {
+      const warnings = await checkTlsFiles(config.api.tls, configDirectory)
+      replaceCertificates(app.server, await readTls(config))
+      return warnings
+    },
     close: () => database.close(),
   }
 }
