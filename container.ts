@@ -13,11 +13,13 @@ import { KeyvPinStore } from './api/auth/keyv-pin-store.ts'
 import { ManagerAuthenticator } from './api/auth/manager-authenticator.ts'
 import type { ManagerTrust } from './api/auth/manager-trust.ts'
 import { UsersAuthenticator } from './api/auth/users-authenticator.ts'
+import { replaceCertificates } from './api/replace-certificates.ts'
 import btrfs from './backends/btrfs/index.ts'
 import cifs from './backends/cifs/index.ts'
 import nfs42 from './backends/nfs42/index.ts'
 import ocfs2 from './backends/ocfs2/index.ts'
 import xfs from './backends/xfs/index.ts'
+import { checkTlsFiles } from './config/check-tls-files.ts'
 import type { Config } from './config/config.ts'
 import { AuditLocks } from './core/audit/audit-locks.ts'
 import { AuditService } from './core/audit/audit-service.ts'
@@ -49,7 +51,7 @@ import { VmCatalogue } from './core/vms/vm-catalogue.ts'
 import { OvsAgentInventory } from './inventory/ovs-agent/ovs-agent-inventory.ts'
 import { readManagerIp } from './inventory/ovs-agent/read-manager-ip.ts'
 import { StaticInventory } from './inventory/static/static-inventory.ts'
-import { acquireFlock, readMounts } from './native/index.ts'
+import { acquireFlock, holdBeneath, readMounts } from './native/index.ts'
 
 /** How long a request waits for a VM's lock before it is told that the VM is busy. */
 const LOCK_PATIENCE_MS = 60_000
@@ -76,6 +78,13 @@ export interface Server {
   readonly audits: AuditService
   /** The database in use; beside the configured one where that is the ancestor's. */
   readonly databaseFile: string
+  /**
+   * Shows the certificates that are in the configured files now from the next connection on.
+   *
+   * @returns warnings about them
+   * @throws CONFIG_INVALID, or node's error, for files that can't be used; those of before stay in use
+   */
+  reloadCertificates(): Promise<readonly string[]>
   /** Ends the audits and closes the database; after the app. */
   close(): Promise<void>
 }
@@ -117,6 +126,12 @@ export async function createServer(config: Config, configDirectory: string, logg
     },
     jwt: config.jwt,
     tls: await readTls(config),
+    limits: {
+      connectionsPerClient: config.api.connectionsPerClient,
+      downloadsPerClient: config.api.downloadsPerClient,
+      failedLoginsPerAddress: config.auth.failedLoginsPerAddress,
+      failedLoginsPerUser: config.auth.failedLoginsPerUser,
+    },
     logger,
   })
   return {
@@ -125,6 +140,11 @@ export async function createServer(config: Config, configDirectory: string, logg
     repositories: get(RepositoryCatalogue),
     audits: get(AuditService),
     databaseFile: database.file,
+    async reloadCertificates() {
+      const warnings = await checkTlsFiles(config.api.tls, configDirectory)
+      replaceCertificates(app.server, await readTls(config))
+      return warnings
+    },
     async close() {
       await get(AuditService).stop()
       await database.close()
@@ -153,7 +173,7 @@ function provideCore(
   provide(
     container,
     RepositoryCatalogue,
-    () => new RepositoryCatalogue(get(INVENTORY), get(BackendRegistry), get(MountGuard)),
+    () => new RepositoryCatalogue(get(INVENTORY), get(BackendRegistry), get(MountGuard), holdBeneath),
   )
   provide(
     container,
@@ -166,13 +186,13 @@ function provideCore(
         storedSnapshotIds(get(SnapshotStore)),
       ),
   )
-  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard)))
+  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard), holdBeneath))
   provide(
     container,
     SnapshotJournal,
     () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger),
   )
-  provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard)))
+  provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard), holdBeneath))
   provide(
     container,
     SnapshotService,
@@ -239,7 +259,7 @@ function provide<Service>(
 function inventory(config: Config): Inventory {
   return config.inventory.source === 'static'
     ? new StaticInventory(config.static)
-    : new OvsAgentInventory({ agentDbDir: config.ovm.agentDbDir })
+    : new OvsAgentInventory({ agentDbDir: config.ovm.agentDbDir, hold: holdBeneath })
 }
 
 function authenticator(config: Config, database: OpenedDatabase): Authenticator {

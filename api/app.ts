@@ -13,8 +13,11 @@ import type { Audits } from '../core/audit/audit.ts'
 import type { Metrics } from '../core/metrics/metrics.ts'
 import type { Authenticator, Readiness, Repositories, Snapshots, VirtualMachines } from '../core/services.ts'
 import { AnswersUnderWay } from './answers-under-way.ts'
+import { LimitedAuthenticator } from './auth/limited-authenticator.ts'
 import { verifyBearerToken } from './bearer-token.ts'
 import { clientErrorHandler } from './client-error.ts'
+import { limitConnections } from './connection-limit.ts'
+import { type ApiLimits, DEFAULT_LIMITS } from './limits.ts'
 import { RequestLogController } from './log-controller.ts'
 import { authentication, type JwtOptions } from './plugins/authentication.ts'
 import { bodies } from './plugins/bodies.ts'
@@ -54,6 +57,7 @@ export interface ApiOptions {
   /** Without it the server speaks plain HTTP. */
   readonly tls?: TlsOptions
   readonly logger: Logger
+  readonly limits?: Partial<ApiLimits>
 }
 
 /** The longest header that node accepts, so that the length of a name is judged by its schema. */
@@ -72,7 +76,7 @@ function badUrl(error: unknown, request: FastifyRequest, reply: FastifyReply): v
   sendError(refusal, request, reply)
 }
 
-function createApp({ tls, logger }: ApiOptions): FastifyInstance {
+function createApp({ tls, logger }: ApiOptions, limits: ApiLimits): FastifyInstance {
   const answers = new AnswersUnderWay()
   const options: FastifyServerOptions = {
     loggerInstance: logger,
@@ -92,6 +96,7 @@ function createApp({ tls, logger }: ApiOptions): FastifyInstance {
   // The type of an instance names its server, http or https; nothing here depends on which.
   const app: FastifyInstance = fastify({ ...options, ...serverOptions(tls) } as FastifyHttpOptions<Server>)
   answers.watch(app.server)
+  limitConnections(app.server, limits.connectionsPerClient, logger)
   // An expectation that nobody here knows is no reason to refuse a request; node would, with an empty answer.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   return app
@@ -104,7 +109,8 @@ function createApp({ tls, logger }: ApiOptions): FastifyInstance {
 export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
   const { virtualMachines, repositories, snapshots, readiness, authenticator } = options.services
   const { audits, metrics } = options.services
-  const app = createApp(options)
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const app = createApp(options, limits)
   // Hooks run in this order: a request is named, logged and abortable before it is refused.
   await app.register(requestLogging)
   await app.register(requestSignal)
@@ -114,10 +120,17 @@ export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
   await app.register(openapi)
   await app.register(healthRoutes, { readiness })
   await app.register(metricsRoute, { metrics })
-  await app.register(loginRoute, { prefix: PREFIX, authenticator })
+  await app.register(loginRoute, {
+    prefix: PREFIX,
+    authenticator: new LimitedAuthenticator(authenticator, limits),
+  })
   await app.register(vmRoutes, { prefix: PREFIX, virtualMachines })
   await app.register(snapshotRoutes, { prefix: PREFIX, snapshots })
-  await app.register(diskRoutes, { prefix: PREFIX, snapshots })
+  await app.register(diskRoutes, {
+    prefix: PREFIX,
+    snapshots,
+    downloadsPerClient: limits.downloadsPerClient,
+  })
   await app.register(auditRoutes, { prefix: PREFIX, audits })
   await app.register(abortAuditRoute, { prefix: PREFIX, audits })
   await app.register(repositoryRoutes, { prefix: PREFIX, repositories })

@@ -40,6 +40,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   INVALID_REQUEST: BAD_REQUEST,
   INVENTORY_UNREADABLE: unavailable('The list of virtual machines and repositories cannot be read now.'),
   LOGIN_BUSY: { status: 429, error: 'Too Many Requests' },
+  LOGIN_LIMITED: { status: 429, error: 'Too Many Requests' },
   LOGIN_REFUSED: { status: 401, error: 'Not Authorized' },
   MANAGER_CERTIFICATE_CHANGED: unavailable(
     'The OVM manager shows another certificate than before, so the password was not sent to it.',
@@ -62,6 +63,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   SNAPSHOT_NOT_FOUND: NOT_FOUND,
   STORE_FAILED: serverError('The database of snapshots could not be read or written.'),
   TOKEN_INVALID: { status: 401, error: 'Authentication failed' },
+  TOO_MANY_DOWNLOADS: { status: 429, error: 'Too Many Requests' },
   USAGE: SERVER_ERROR,
   VM_BUSY: CONFLICT,
   VM_CONFIG_INVALID: SERVER_ERROR,

@@ -1,4 +1,5 @@
 import type { ServerOptions } from 'node:https'
+import type { SecureContextOptions } from 'node:tls'
 import { DiskferryError } from '../core/errors.ts'
 
 export interface TlsOptions {
@@ -28,6 +29,11 @@ const connections = {
   keepAliveInitialDelay: TCP_KEEP_ALIVE_DELAY_MS,
 }
 
+/** The part of the options that can be exchanged while the server runs. */
+export function secureContext({ cert, key, ca }: TlsOptions): SecureContextOptions {
+  return { cert, key, ...(ca !== undefined && { ca }), minVersion: 'TLSv1.2' }
+}
+
 /**
  * Options of node's server: encrypted with `tls`, plain without.
  * @throws CONFIG_INVALID when client certificates are required without saying who signs them
@@ -36,7 +42,7 @@ export function serverOptions(
   tls: TlsOptions | undefined,
 ): { readonly https: ServerOptions } | { readonly http: ServerOptions } {
   if (tls === undefined) return { http: connections }
-  const { cert, key, ca, requireClientCertificate } = tls
+  const { ca, requireClientCertificate } = tls
   if (requireClientCertificate && ca === undefined) {
     // Without it node would trust every public authority.
     throw new DiskferryError(
@@ -47,10 +53,7 @@ export function serverOptions(
   return {
     https: {
       ...connections,
-      cert,
-      key,
-      ...(ca !== undefined && { ca }),
-      minVersion: 'TLSv1.2',
+      ...secureContext(tls),
       requestCert: requireClientCertificate,
       rejectUnauthorized: requireClientCertificate,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,

@@ -9,12 +9,14 @@ import { createLogger } from './logger.ts'
 export interface RunningServer {
   /** `https://127.0.0.1:5544` */
   readonly address: string
+  /** Takes the certificates anew from their files; logs what came of it, and never fails. */
+  reload(): Promise<void>
   /** Ends when the last request has been answered or the grace period is over. */
   stop(): Promise<void>
 }
 
 /**
- * Serves until SIGTERM or SIGINT, then lets running requests finish for `api.shutdown_grace`. A second signal ends
+ * SIGHUP opens the log file anew and takes the certificates anew. Serves until SIGTERM or SIGINT, then lets running requests finish for `api.shutdown_grace`. A second signal ends
  * them at once.
  *
  * @throws CONFIG_INVALID, STORE_FAILED; USAGE when the address can't be listened on
@@ -32,6 +34,7 @@ export async function serve(configFile: string): Promise<void> {
     process.exit(1)
   })
   const server = await startServer(config, dirname(configFile), logger)
+  process.on('SIGHUP', () => void server.reload())
   await untilTold(server, logger)
 }
 
@@ -53,7 +56,11 @@ export async function startServer(
     await logRepositories(server, logger)
     const address = await listen(server, config)
     logger.info({ address, pid: process.pid }, 'listening')
-    return { address, stop: () => stop(server, config.api.shutdownGraceMs, logger) }
+    return {
+      address,
+      reload: () => reload(server, config, logger),
+      stop: () => stop(server, config.api.shutdownGraceMs, logger),
+    }
   } catch (error) {
     await server.app.close()
     await server.close()
@@ -89,6 +96,19 @@ async function logRepositories({ repositories }: Server, logger: Logger): Promis
     }
   } catch (error) {
     logger.error({ err: error }, `the inventory can't be read: ${describe(error)}`)
+  }
+}
+
+async function reload(server: Server, { api }: Config, logger: Logger): Promise<void> {
+  const fields = { certificate: api.tls.certificate }
+  try {
+    for (const warning of await server.reloadCertificates()) logger.warn(fields, warning)
+    logger.info(fields, 'the certificates were read anew; connections that are open keep the old ones')
+  } catch (error) {
+    logger.error(
+      { ...fields, err: error },
+      `the new certificates can't be used, the old ones are kept: ${describe(error)}`,
+    )
   }
 }
 

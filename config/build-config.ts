@@ -18,6 +18,8 @@ export function buildConfig(values: CheckedValues): Config {
       port: values.get('api.port'),
       clientCertificates: values.get('api.client_certificates'),
       shutdownGraceMs: values.get('api.shutdown_grace'),
+      connectionsPerClient: values.get('api.connections_per_client'),
+      downloadsPerClient: values.get('api.downloads_per_client'),
       tls: tlsFiles(values),
     },
     ovm: ovm(values),
@@ -33,6 +35,8 @@ export function buildConfig(values: CheckedValues): Config {
       vms: values.items('static.vms').map((index) => staticVm(values, index)),
     },
     auth: {
+      failedLoginsPerAddress: values.get('auth.failed_logins_per_address'),
+      failedLoginsPerUser: values.get('auth.failed_logins_per_user'),
       provider: values.get('auth.provider'),
       users: values.items('auth.users').map((index) => ({
         username: values.get('auth.users[].username', index),

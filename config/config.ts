@@ -30,6 +30,10 @@ export interface ApiConfig {
   readonly port: number
   readonly clientCertificates: 'off' | 'required'
   readonly shutdownGraceMs: number
+  /** 1 or more. */
+  readonly connectionsPerClient: number
+  /** 1 or more. */
+  readonly downloadsPerClient: number
   readonly tls: TlsFiles
 }
 
@@ -80,6 +84,10 @@ export interface StaticDiskConfig {
 }
 
 export interface AuthConfig {
+  /** In a minute, 1 or more. */
+  readonly failedLoginsPerAddress: number
+  /** In a minute, 1 or more. */
+  readonly failedLoginsPerUser: number
   readonly provider: 'ovm-manager' | 'users'
   /** At least one when the provider is `users`. */
   readonly users: readonly UserConfig[]

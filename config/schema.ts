@@ -1,4 +1,5 @@
 import type { KeySpec } from './key-spec.ts'
+import { API_LIMIT_KEYS, LOGIN_LIMIT_KEYS } from './limit-keys.ts'
 import * as check from './value-checks.ts'
 
 /**
@@ -88,6 +89,7 @@ export const SCHEMA = [
     doc: 'How long SIGTERM waits for running requests before it cuts them off, 0s to 24h.',
     reason: 'Short enough for a service manager, which kills after 90 s by default.',
   },
+  ...API_LIMIT_KEYS,
   {
     path: 'api.tls.certificate',
     type: 'path',
@@ -231,6 +233,7 @@ export const SCHEMA = [
     doc: 'Who checks user names and passwords: the OVM manager, or the users listed here.',
     reason: 'Clients of the Coriolis OVM exporter log in as users of the manager.',
   },
+  ...LOGIN_LIMIT_KEYS,
   {
     path: 'auth.users[].username',
     type: 'string',

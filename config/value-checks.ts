@@ -25,6 +25,11 @@ export function port(value: number): string | undefined {
   return `${value} is not a port; use 1 to 65535, or 0 for any free one`
 }
 
+export function count(value: number): string | undefined {
+  if (value >= 1 && value <= 1_000_000) return undefined
+  return `${value} is out of range; use 1 to 1000000`
+}
+
 export function jwtSecret(value: string): string | undefined {
   const bytes = Buffer.byteLength(value)
   if (bytes >= MIN_SECRET_BYTES) return undefined

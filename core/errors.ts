@@ -19,6 +19,7 @@ export const ERROR_CODES = [
   'INVALID_REQUEST',
   'INVENTORY_UNREADABLE',
   'LOGIN_BUSY',
+  'LOGIN_LIMITED',
   'LOGIN_REFUSED',
   'MANAGER_CERTIFICATE_CHANGED',
   'MANAGER_UNREACHABLE',
@@ -35,6 +36,7 @@ export const ERROR_CODES = [
   'SNAPSHOT_NOT_FOUND',
   'STORE_FAILED',
   'TOKEN_INVALID',
+  'TOO_MANY_DOWNLOADS',
   'USAGE',
   'VM_BUSY',
   'VM_CONFIG_INVALID',
@@ -51,6 +53,8 @@ export interface DiskferryErrorOptions {
    * client of a 5xx gets a general sentence and the request id. Codes that map to 4xx send `message`.
    */
   readonly clientMessage?: string
+  /** When it is worth while to try again, for 429 and 503. */
+  readonly retryAfterSeconds?: number
 }
 
 /**
@@ -60,12 +64,14 @@ export interface DiskferryErrorOptions {
 export class DiskferryError extends Error {
   readonly code: ErrorCode
   readonly clientMessage: string | undefined
+  readonly retryAfterSeconds: number | undefined
 
   constructor(code: ErrorCode, message: string, options: DiskferryErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'DiskferryError'
     this.code = code
     this.clientMessage = options.clientMessage
+    this.retryAfterSeconds = options.retryAfterSeconds
   }
 }
 

@@ -11,4 +11,5 @@ export {
 export { COMPARE_BLOCK, compareRanges } from './extents/compare-ranges.ts'
 export { type ContentDiffFiles, contentDiff } from './extents/content-diff.ts'
 export { type DiffFiles, physicalDiff } from './extents/physical-diff.ts'
+export { shownPath } from './held-path.ts'
 export * from './storage-backend.ts'

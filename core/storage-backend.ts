@@ -128,6 +128,9 @@ export interface StorageBackend {
    * Makes `target` a copy-on-write clone of `source`, as it is at one instant. The target is whole or absent:
    * it must not exist before (EEXIST), nothing half-made is ever seen under its name, and there is no
    * fallback to copying bytes.
+   *
+   * Either path, and those of the other operations, may lead through a descriptor: `/proc/<pid>/fd/<n>`, with or without
+   * a name behind it. Open it as it is; resolving it first would let a link win that is put there meanwhile.
    */
   clone(source: string, target: string, signal?: AbortSignal): Promise<void>
 

@@ -9,6 +9,8 @@ export interface RegularFileOptions {
   readonly refusedCode: ErrorCode
   /** Whether the last part of the path may be a link. */
   readonly followLinks: boolean
+  /** For errors, in place of the path. */
+  readonly name?: string
 }
 
 /** An open regular file and what was known of it when it was opened. */
@@ -26,18 +28,19 @@ export interface RegularFile extends AsyncDisposable {
  */
 export async function openRegularFile(path: string, options: RegularFileOptions): Promise<RegularFile> {
   const links = options.followLinks ? 0 : constants.O_NOFOLLOW
-  const handle = await system(path, () => open(path, constants.O_RDONLY | constants.O_NONBLOCK | links))
-  const stat = () => system(path, () => handle.stat({ bigint: true }))
+  const name = options.name ?? path
+  const handle = await system(name, () => open(path, constants.O_RDONLY | constants.O_NONBLOCK | links))
+  const stat = () => system(name, () => handle.stat({ bigint: true }))
   try {
     const stats = await stat()
-    if (!stats.isFile()) throw new DiskferryError(options.refusedCode, `${path} is not a regular file`)
+    if (!stats.isFile()) throw new DiskferryError(options.refusedCode, `${name} is not a regular file`)
     if (stats.size > options.maxBytes) {
       throw new DiskferryError(
         options.refusedCode,
-        `${path} has ${stats.size} bytes, more than the ${options.maxBytes} that are read of such a file`,
+        `${name} has ${stats.size} bytes, more than the ${options.maxBytes} that are read of such a file`,
       )
     }
-    return { path, handle, stats, stat, [Symbol.asyncDispose]: () => handle.close() }
+    return { path: name, handle, stats, stat, [Symbol.asyncDispose]: () => handle.close() }
   } catch (error) {
     await handle.close()
     throw error

@@ -22,6 +22,10 @@ export const renameat2 = libc.func(
   'int renameat2(int old_folder, const char *old_path, int new_folder, const char *new_path, unsigned int flags)',
 )
 export const flock = libc.func('int flock(int fd, int operation)')
+/** glibc has no wrapper for openat2(2). */
+export const syscallOpenat2 = libc.func(
+  'long syscall(long number, int folder, const char *path, void *how, size_t size)',
+)
 
 export interface CallResult {
   /** What the function returned; a 64-bit result beyond 2^53 arrives as a bigint. */

@@ -6,6 +6,7 @@ import { errorAnswer } from '../error-answer.ts'
 import { schemaError } from '../schema-error.ts'
 
 const MAX_NAMED_PATH = 256
+const DEFAULT_RETRY_AFTER_SECONDS = 5
 
 export interface ErrorAnswerOptions {
   /** A 5xx in place of the one that the error's code has. */
@@ -29,7 +30,14 @@ export function sendError(
   }
   // RFC 9110 section 15.5.2: a 401 says which scheme is wanted.
   if (answer.status === 401) reply.header('www-authenticate', 'Bearer realm="diskferry"')
+  if (answer.status === 429) reply.header('retry-after', String(retryAfterSeconds(error)))
   return reply.code(answer.status).type('application/json; charset=utf-8').send(answer.body)
+}
+
+function retryAfterSeconds(error: unknown): number {
+  return (
+    (error instanceof DiskferryError ? error.retryAfterSeconds : undefined) ?? DEFAULT_RETRY_AFTER_SECONDS
+  )
 }
 
 /** One shape for every error: `{error, details, code}`. */

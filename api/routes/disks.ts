@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { DiskferryError } from '../../core/errors.ts'
 import type { OpenDisk, Snapshots } from '../../core/services.ts'
+import { ClientCount } from '../client-count.ts'
 import { answerForDisk, type DiskAnswer } from '../disk-answer.ts'
 import { DiskBytes } from '../disk-bytes.ts'
 import { type DiskParams, diskParams } from '../schemas/params.ts'
@@ -8,6 +10,7 @@ import { emptyResponse, errorResponses } from '../schemas/responses.ts'
 import { sendStream } from '../stream-answer.ts'
 
 export interface DiskRoutesOptions {
+  readonly downloadsPerClient: number
   readonly snapshots: Snapshots
 }
 
@@ -50,12 +53,28 @@ async function begin(body: DiskBytes, signal: AbortSignal | undefined): Promise<
   }
 }
 
-export const diskRoutes: FastifyPluginAsync<DiskRoutesOptions> = async (app, { snapshots }) => {
+/** @throws TOO_MANY_DOWNLOADS */
+function takeTurn(downloads: ClientCount, request: FastifyRequest, reply: FastifyReply): void {
+  const release = downloads.take(request.ip)
+  if (release === undefined) {
+    const message = 'this client has as many downloads under way as it may; finish one first'
+    throw new DiskferryError('TOO_MANY_DOWNLOADS', message, { retryAfterSeconds: 1 })
+  }
+  reply.raw.once('close', release)
+}
+
+export const diskRoutes: FastifyPluginAsync<DiskRoutesOptions> = async (
+  app,
+  { snapshots, downloadsPerClient },
+) => {
+  const downloads = new ClientCount(downloadsPerClient)
+
   async function handler(
     request: FastifyRequest<{ Params: DiskParams }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> {
     const { vm, snapshot, disk: name } = request.params
+    if (request.method !== 'HEAD') takeTurn(downloads, request, reply)
     const disk = await snapshots.openDisk(vm, snapshot, name)
     const { answer, body } = await prepare(disk, request)
     if (body !== undefined) await begin(body, request.clientSignal)

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { DiskferryError } from '../../core/errors.ts'
-import type { Authenticator } from '../../core/services.ts'
+import { audited } from '../audit.ts'
+import type { LimitedAuthenticator } from '../auth/limited-authenticator.ts'
 import { type LoginBody, loginBody, loginResponse } from '../schemas/login.ts'
 import { errorResponses } from '../schemas/responses.ts'
 
@@ -17,7 +18,7 @@ function parseJson(body: Buffer): unknown {
 }
 
 export interface LoginRouteOptions {
-  readonly authenticator: Authenticator
+  readonly authenticator: LimitedAuthenticator
 }
 
 export const loginRoute: FastifyPluginAsync<LoginRouteOptions> = async (app, { authenticator }) => {
@@ -39,8 +40,9 @@ export const loginRoute: FastifyPluginAsync<LoginRouteOptions> = async (app, { a
     },
     async (request) => {
       const { username, password } = request.body
-      await authenticator.authenticate(username, password, request.clientSignal)
-      request.log.info({ user: username, client: request.ip }, 'logged in')
+      await audited(request, 'login', { user: username }, () =>
+        authenticator.authenticate(username, password, request.ip, request.clientSignal),
+      )
       return { token: app.jwt.sign({ user: username }) }
     },
   )

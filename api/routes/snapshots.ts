@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { SnapshotMap, Snapshots } from '../../core/services.ts'
+import { audited } from '../audit.ts'
 import { mapOptions, type SnapshotQuery } from '../map-options.ts'
 import { type SnapshotParams, snapshotParams, type VmParams, vmParams } from '../schemas/params.ts'
 import { emptyResponse, errorResponses } from '../schemas/responses.ts'
@@ -48,8 +49,16 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
       },
     },
     // With the signal: a snapshot whose id nobody learned is rolled back.
-    async (request, reply) =>
-      sendSnapshot(reply, await snapshots.create(request.params.vm, { squash: false }, request.clientSignal)),
+    async (request, reply) => {
+      const { vm } = request.params
+      const fields: { vm: string; snapshot?: string } = { vm }
+      const snapshot = await audited(request, 'snapshot.create', fields, async () => {
+        const made = await snapshots.create(vm, { squash: false }, request.clientSignal)
+        fields.snapshot = made.id
+        return made
+      })
+      return sendSnapshot(reply, snapshot)
+    },
   )
 
   app.delete<{ Params: VmParams }>(
@@ -64,7 +73,8 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
     },
     // Without the signal, as below: what is begun is finished, with or without the client.
     async (request, reply) => {
-      await snapshots.purge(request.params.vm)
+      const { vm } = request.params
+      await audited(request, 'snapshot.purge', { vm }, () => snapshots.purge(vm))
       return reply.send()
     },
   )
@@ -100,7 +110,8 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
       },
     },
     async (request, reply) => {
-      await snapshots.delete(request.params.vm, request.params.snapshot)
+      const { vm, snapshot } = request.params
+      await audited(request, 'snapshot.delete', { vm, snapshot }, () => snapshots.delete(vm, snapshot))
       return reply.send()
     },
   )

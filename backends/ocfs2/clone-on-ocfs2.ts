@@ -1,5 +1,5 @@
 import { open, unlink } from 'node:fs/promises'
-import { systemCode } from 'diskferry/core'
+import { shownPath, systemCode } from 'diskferry/core'
 import { cloneFile, ocfs2Reflink } from 'diskferry/native'
 import { hasSpaceBehindEnd } from './space-behind-end.ts'
 
@@ -64,8 +64,9 @@ async function cloneWithSpaceBehindEnd(
     await ficlone(source, target, signal)
   } catch (cause) {
     if (!NO_FICLONE.has(systemCode(cause) ?? '')) throw cause
+    const file = shownPath(source)
     throw new Error(
-      `'${source}' has space allocated behind its end, and on this kernel a clone of such a disk would damage the OCFS2 volume when it is deleted: stop the VM, give the space back with truncate --size=+0 '${source}', and take the snapshot again`,
+      `'${file}' has space allocated behind its end, and on this kernel a clone of such a disk would damage the OCFS2 volume when it is deleted: stop the VM, give the space back with truncate --size=+0 '${file}', and take the snapshot again`,
       { cause },
     )
   }

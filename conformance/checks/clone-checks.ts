@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, stat, symlink, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, stat, symlink, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemCode } from 'diskferry/core'
 import type { Check } from '../check.ts'
@@ -44,6 +44,7 @@ export const cloneChecks: readonly Check[] = [
   },
   { name: 'a clone of a clone is a disk like any other', run: checkChain },
   { name: 'file names with blanks, percent signs and letters of any alphabet are taken', run: checkNames },
+  { name: 'paths through a descriptor lead to what is held, whatever was renamed', run: checkDescriptors },
   { name: 'an existing target is refused with EEXIST and left as it was', run: checkExisting },
   {
     name: 'a missing source is an error, and nothing is left in the folder',
@@ -119,6 +120,22 @@ async function checkNames(context: CheckContext): Promise<void> {
     const clone = await context.clone(disk, name)
     assert.equal(await fingerprint(clone.path), await fingerprint(disk.path), name)
   }
+}
+
+/** So that a link that somebody puts in a disk's place is never cloned, the core names disks by their descriptors. */
+async function checkDescriptors(context: CheckContext): Promise<void> {
+  const { backend, signal } = context
+  const disk = await context.fullDisk(256 * KIB)
+  await using folder = await open(context.folder, 'r')
+  await using held = await open(disk.path, 'r')
+  const through = ({ fd }: { readonly fd: number }) => `/proc/${process.pid}/fd/${fd}`
+  await rename(disk.path, context.path('moved.img'))
+  await context.fullDisk(256 * KIB, 'disk.img', 2)
+  await backend.clone(through(held), `${through(folder)}/clone`, signal)
+  const moved = new Disk(context.path('moved.img'))
+  const clone = new Disk(context.path('clone'))
+  assert.equal(await fingerprint(clone.path), await fingerprint(moved.path))
+  assert.deepEqual(await context.map(new Disk(through(held))), await context.map(moved))
 }
 
 async function takesName(path: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { lstat, stat } from 'node:fs/promises'
 import { DiskferryError } from '../errors.ts'
+import { shownPath } from '../held-path.ts'
 import type {
   BackendManifest,
   ChangedRangeBatch,
@@ -38,21 +39,21 @@ export class CheckedBackend implements StorageBackend {
   }
 
   async clone(source: string, target: string, signal?: AbortSignal): Promise<void> {
-    const what = `backend ${this.manifest.name} could not clone '${source}' to '${target}'`
+    const what = `backend ${this.manifest.name} could not clone '${shownPath(source)}' to '${shownPath(target)}'`
     try {
       await this.#backend.clone(source, target, signal)
     } catch (error) {
       throw backendFailure(error, 'CLONE_FAILED', what, signal)
     }
     const [made, from] = await Promise.all([lstat(target).catch(() => undefined), stat(source)])
-    if (made === undefined || !made.isFile()) this.#violated(`clone() left no file at '${target}'`)
+    if (made === undefined || !made.isFile()) this.#violated(`clone() left no file at '${shownPath(target)}'`)
     else if (made.ino === from.ino && made.dev === from.dev) {
-      this.#violated(`clone() gave '${source}' a second name instead of cloning it`)
+      this.#violated(`clone() gave '${shownPath(source)}' a second name instead of cloning it`)
     }
   }
 
   async *extentMap(file: string, signal?: AbortSignal): AsyncGenerator<ExtentBatch> {
-    const what = `backend ${this.manifest.name} could not map '${file}'`
+    const what = `backend ${this.manifest.name} could not map '${shownPath(file)}'`
     try {
       const { size } = await stat(file)
       const check = this.#rangeCheck('extentMap()', file, size)
@@ -72,7 +73,7 @@ export class CheckedBackend implements StorageBackend {
   }
 
   async diff(base: string, target: string, options: DiffOptions, signal?: AbortSignal): Promise<DiffResult> {
-    const what = `backend ${this.manifest.name} could not compare '${target}' with '${base}'`
+    const what = `backend ${this.manifest.name} could not compare '${shownPath(target)}' with '${shownPath(base)}'`
     try {
       const { size } = await stat(target)
       const result = await this.#backend.diff(base, target, options, signal)
@@ -118,17 +119,20 @@ export class CheckedBackend implements StorageBackend {
     file: string,
     size: number,
   ): (range: { start: number; length: number }) => void {
+    const shown = shownPath(file)
     let end = 0
     return ({ start, length }) => {
       if (!isOffset(start) || !isOffset(length) || length === 0) {
-        this.#violated(`${operation} gave the range ${start}+${length} for '${file}'`)
+        this.#violated(`${operation} gave the range ${start}+${length} for '${shown}'`)
       }
       if (start < end) {
-        this.#violated(`${operation} gave a range at ${start} for '${file}' after one that ends at ${end}`)
+        this.#violated(`${operation} gave a range at ${start} for '${shown}' after one that ends at ${end}`)
       }
       end = start + length
       if (end > size) {
-        this.#violated(`${operation} gave a range that ends at ${end} for '${file}', which has ${size} bytes`)
+        this.#violated(
+          `${operation} gave a range that ends at ${end} for '${shown}', which has ${size} bytes`,
+        )
       }
     }
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, systemCode } from '../errors.ts'
+import { shownPath } from '../held-path.ts'
 import type { CompatibilityReport, StorageBackend } from '../storage-backend.ts'
 
 export const TRIAL_PREFIX = '.diskferry-trial-'
@@ -56,15 +57,16 @@ function reasonsFor(
   explain: (error: unknown) => readonly string[],
   directory: string,
 ): readonly string[] {
+  const shown = shownPath(directory)
   switch (systemCode(error)) {
     case 'EROFS':
-      return [`'${directory}' is on a read-only mount: snapshots can't be written there`]
+      return [`'${shown}' is on a read-only mount: snapshots can't be written there`]
     case 'ENOSPC':
     case 'EDQUOT':
-      return [`the filesystem of '${directory}' is full: free some space`]
+      return [`the filesystem of '${shown}' is full: free some space`]
     case 'EACCES':
     case 'EPERM':
-      return [`this program may not write in '${directory}': ${describe(error)}`]
+      return [`this program may not write in '${shown}': ${describe(error)}`]
     default:
       return explain(error)
   }

@@ -1,8 +1,9 @@
-import { readdir, rm, stat } from 'node:fs/promises'
+import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BackendChoice, BackendRegistry } from '../backends/backend-registry.ts'
 import { TRIAL_PREFIX } from '../backends/trial-clone.ts'
 import { describe, systemCode } from '../errors.ts'
+import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { Mount } from '../storage-backend.ts'
 import { ensureFolder } from './ensure-folder.ts'
 import { SNAPSHOTS_FOLDER } from './paths.ts'
@@ -19,10 +20,12 @@ interface Entry {
 /** Remembers which backend a mount got, for a minute, or until the mount or its options change. */
 export class CompatibilityCache {
   readonly #registry: BackendRegistry
+  readonly #hold: HoldBeneath
   readonly #entries = new Map<string, Entry>()
 
-  constructor(registry: BackendRegistry) {
+  constructor(registry: BackendRegistry, hold: HoldBeneath) {
     this.#registry = registry
+    this.#hold = hold
   }
 
   /** @param fresh check now, whatever is remembered */
@@ -42,16 +45,22 @@ export class CompatibilityCache {
   }
 
   async #check(root: string, mount: Mount): Promise<BackendChoice> {
-    const trialDirectory = join(root, SNAPSHOTS_FOLDER)
-    if (this.#registry.knows(mount)) {
-      try {
-        await ensureFolder(trialDirectory)
-        await removeStaleTrials(trialDirectory)
-      } catch (error) {
-        return { backend: undefined, reasons: [folderReason(trialDirectory, error)] }
-      }
+    const folder = join(root, SNAPSHOTS_FOLDER)
+    if (!this.#registry.knows(mount)) return this.#registry.choose({ mount, trialDirectory: folder })
+    let opened: HeldPath
+    try {
+      await ensureFolder(folder)
+      opened = await this.#hold(root, folder)
+    } catch (error) {
+      return { backend: undefined, reasons: [folderReason(folder, error)] }
     }
-    return this.#registry.choose({ mount, trialDirectory })
+    await using held = opened
+    try {
+      await removeStaleTrials(held.path)
+    } catch (error) {
+      return { backend: undefined, reasons: [folderReason(folder, error)] }
+    }
+    return await this.#registry.choose({ mount, trialDirectory: held.path })
   }
 }
 
@@ -61,7 +70,7 @@ async function removeStaleTrials(directory: string): Promise<void> {
     if (!name.startsWith(TRIAL_PREFIX)) continue
     const path = join(directory, name)
     try {
-      const { mtimeMs } = await stat(path)
+      const { mtimeMs } = await lstat(path)
       if (Date.now() - mtimeMs > STALE_TRIAL_MS) await rm(path, { force: true })
     } catch (error) {
       // Another check has ended meanwhile, here or in another process, and took its own files away.
@@ -74,6 +83,9 @@ function folderReason(directory: string, error: unknown): string {
   switch (systemCode(error)) {
     case 'EROFS':
       return `mounted read-only: snapshots can't be written to '${directory}'`
+    case 'ELOOP':
+    case 'ENOTDIR':
+      return `'${directory}' is a link or a file and not a folder: find out who put it there, then remove it`
     case 'ENOSPC':
     case 'EDQUOT':
       return `the filesystem of '${directory}' is full: free some space`

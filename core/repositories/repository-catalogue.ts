@@ -1,6 +1,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import type { BackendRegistry } from '../backends/backend-registry.ts'
 import { describe, systemCode } from '../errors.ts'
+import type { HoldBeneath } from '../held-path.ts'
 import type { Inventory, InventoryListing, InventoryProblem, Repository } from '../inventory.ts'
 import type { Repositories, RepositoryView } from '../services.ts'
 import type { BackendManifest, Mount, StorageBackend } from '../storage-backend.ts'
@@ -25,11 +26,11 @@ export class RepositoryCatalogue implements Repositories {
   readonly #guard: MountGuard
   readonly #compatibility: CompatibilityCache
 
-  constructor(inventory: Inventory, registry: BackendRegistry, guard: MountGuard) {
+  constructor(inventory: Inventory, registry: BackendRegistry, guard: MountGuard, hold: HoldBeneath) {
     this.#inventory = inventory
     this.#registry = registry
     this.#guard = guard
-    this.#compatibility = new CompatibilityCache(registry)
+    this.#compatibility = new CompatibilityCache(registry, hold)
   }
 
   /** @param fresh check each mount now rather than believe a check of the last minute */

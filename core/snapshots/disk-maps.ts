@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { open, stat } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { backendFailure } from '../backends/backend-failure.ts'
 import type { BackendRegistry } from '../backends/backend-registry.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
@@ -7,6 +7,7 @@ import { compareRanges } from '../extents/compare-ranges.ts'
 import { contentDiff } from '../extents/content-diff.ts'
 import { type ListedRange, RangeList } from '../extents/range-list.ts'
 import { squash } from '../extents/squash.ts'
+import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { Chunk, DiskMap, MapOptions, OpenDisk } from '../services.ts'
 import type { ChangedRangeBatch, DiffResult, StorageBackend } from '../storage-backend.ts'
@@ -17,21 +18,37 @@ type Kind = 'data' | 'zero'
 /** Reads as a file without a byte. */
 const EMPTY_FILE = '/dev/null'
 
+/** Paths of two snapshots' files, through descriptors. */
+interface FilePair {
+  readonly base: string
+  readonly target: string
+}
+
+/** What a failure to find a snapshot's file says of it. */
+const DAMAGE: Readonly<Record<string, string>> = {
+  ENOENT: 'is missing',
+  ENOTDIR: 'is missing',
+  ELOOP: 'lies behind a link, which is not followed',
+  EXDEV: 'lies on another filesystem',
+}
+
 /** What the disks of a snapshot hold: read from their files at each call, never stored. */
 export class DiskMaps {
   readonly #registry: BackendRegistry
   readonly #guard: MountGuard
+  readonly #hold: HoldBeneath
 
-  constructor(registry: BackendRegistry, guard: MountGuard) {
+  constructor(registry: BackendRegistry, guard: MountGuard, hold: HoldBeneath) {
     this.#registry = registry
     this.#guard = guard
+    this.#hold = hold
   }
 
   /** The ranges that were ever written. @throws MAP_FAILED, SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED */
   async allocated(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
-    await this.assertIntact(disk)
+    await using file = await this.holdIntact(disk)
     const list = new RangeList<Kind>(['data', 'zero'])
-    for await (const batch of this.#backendOf(disk).extentMap(disk.path, signal)) {
+    for await (const batch of this.#backendOf(disk).extentMap(file.path, signal)) {
       for (const extent of batch) {
         if (!extent.unwritten) list.push(extent.start, extent.length, 'data', extent.physicalStart ?? 0)
       }
@@ -46,12 +63,12 @@ export class DiskMaps {
     options: MapOptions,
     signal?: AbortSignal,
   ): Promise<DiskMap> {
-    await Promise.all([this.assertIntact(base), this.assertIntact(disk)])
+    await using baseFile = await this.holdIntact(base)
+    await using file = await this.holdIntact(disk)
+    const files = { base: baseFile.path, target: file.path }
     try {
-      const result = await this.#diff(base, disk, signal)
-      const list = await collect(
-        options.refine === true ? refined(base, disk, result, signal) : result.ranges,
-      )
+      const result = await this.#diff(base, disk, files, signal)
+      const list = await collect(options.refine === true ? refined(files, result, signal) : result.ranges)
       return {
         ...publicPart(disk),
         chunks: toChunks(list, options),
@@ -87,10 +104,11 @@ export class DiskMaps {
     options: MapOptions,
     signal?: AbortSignal,
   ): Promise<DiskMap> {
-    await Promise.all([base, disk].map((each) => each && this.assertIntact(each)))
+    await using baseFile = base === undefined ? undefined : await this.holdIntact(base)
+    await using file = await this.holdIntact(disk)
     const everything = disk.size === 0 ? [] : [{ start: 0, length: disk.size }]
     try {
-      const ranges = compareRanges(base?.path ?? EMPTY_FILE, disk.path, everything, signal)
+      const ranges = compareRanges(baseFile?.path ?? EMPTY_FILE, file.path, everything, signal)
       const list = await collect(ranges)
       const map = { ...publicPart(disk), chunks: toChunks(list, options) }
       if (base === undefined) return map
@@ -103,10 +121,10 @@ export class DiskMaps {
 
   /** Opens a disk for reading. @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED */
   async open(snapshot: SnapshotRecord, disk: DiskRecord): Promise<OpenDisk> {
-    await this.assertIntact(disk)
+    await using file = await this.holdIntact(disk)
     let handle: Awaited<ReturnType<typeof open>>
     try {
-      handle = await open(disk.path, 'r')
+      handle = await open(file.path, 'r')
     } catch (error) {
       throw backendFailure(error, 'READ_FAILED', `the snapshot's file '${disk.path}' can't be opened`)
     }
@@ -121,11 +139,12 @@ export class DiskMaps {
   }
 
   /**
-   * Is the file still the one that was recorded?
+   * Holds a snapshot's file when it is still the one that was recorded. What is read afterwards goes through the
+   * descriptor: a link or another file that is put in its place is never read.
    *
    * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED
    */
-  async assertIntact(disk: DiskRecord): Promise<void> {
+  async holdIntact(disk: DiskRecord): Promise<HeldPath> {
     await this.#guard.assertMounted(disk.root)
     const damaged = (what: string, cause?: unknown): DiskferryError =>
       new DiskferryError(
@@ -133,24 +152,34 @@ export class DiskMaps {
         `the snapshot's file of disk ${disk.name} ${what}; delete the snapshot and make a full one`,
         { cause: cause ?? new Error(disk.path) },
       )
+    let file: HeldPath
     try {
-      const status = await stat(disk.path)
-      if (!status.isFile()) throw damaged('is not a regular file')
-      if (status.size !== disk.size)
-        throw damaged(`has ${status.size} bytes where ${disk.size} were recorded`)
+      file = await this.#hold(disk.root, disk.path)
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') throw damaged('is missing', error)
+      const what = DAMAGE[systemCode(error) ?? '']
+      if (what !== undefined) throw damaged(what, error)
       throw backendFailure(error, 'READ_FAILED', `the snapshot's file '${disk.path}' can't be looked at`)
     }
+    const { stats } = file
+    if (stats.isFile() && stats.size === disk.size) return file
+    await file[Symbol.asyncDispose]()
+    throw damaged(
+      stats.isFile() ? `has ${stats.size} bytes where ${disk.size} were recorded` : 'is not a regular file',
+    )
   }
 
-  async #diff(base: DiskRecord, disk: DiskRecord, signal: AbortSignal | undefined): Promise<DiffResult> {
+  async #diff(
+    base: DiskRecord,
+    disk: DiskRecord,
+    files: FilePair,
+    signal: AbortSignal | undefined,
+  ): Promise<DiffResult> {
     const [baseBackend, backend] = [this.#backendOf(base), this.#backendOf(disk)]
-    if (baseBackend === backend) return backend.diff(base.path, disk.path, {}, signal)
+    if (baseBackend === backend) return backend.diff(files.base, files.target, {}, signal)
     const extentMap = (file: string, mapSignal?: AbortSignal) =>
-      (file === base.path ? baseBackend : backend).extentMap(file, mapSignal)
+      (file === files.base ? baseBackend : backend).extentMap(file, mapSignal)
     return contentDiff(
-      { base: base.path, target: disk.path, extentMap },
+      { ...files, extentMap },
       {},
       `the disk moved from a repository of ${base.backend} to one of ${disk.backend}`,
       signal,
@@ -169,12 +198,11 @@ export class DiskMaps {
 
 /** Keeps of the changed ranges what a comparison of the contents finds to differ. */
 function refined(
-  base: DiskRecord,
-  disk: DiskRecord,
+  { base, target }: FilePair,
   result: DiffResult,
   signal: AbortSignal | undefined,
 ): AsyncIterable<ChangedRangeBatch> {
-  return compareRanges(base.path, disk.path, flatten(result.ranges), signal)
+  return compareRanges(base, target, flatten(result.ranges), signal)
 }
 
 async function collect(batches: AsyncIterable<ChangedRangeBatch>): Promise<RangeList<Kind>> {

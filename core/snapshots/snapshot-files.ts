@@ -1,7 +1,8 @@
-import { stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { lstat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
-import { DiskferryError } from '../errors.ts'
+import { DiskferryError, describe } from '../errors.ts'
+import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
 import { makeSnapshotFolder, removeSnapshotFolder, snapshotFolder, syncFolder } from './snapshot-folder.ts'
@@ -17,9 +18,11 @@ export interface CloneTask {
 /** Makes and removes the files of whole snapshots. */
 export class SnapshotFiles {
   readonly #guard: MountGuard
+  readonly #hold: HoldBeneath
 
-  constructor(guard: MountGuard) {
+  constructor(guard: MountGuard, hold: HoldBeneath) {
     this.#guard = guard
+    this.#hold = hold
   }
 
   /**
@@ -35,18 +38,19 @@ export class SnapshotFiles {
     tasks: readonly CloneTask[],
     signal?: AbortSignal,
   ): Promise<SnapshotRecord> {
-    await using pins = new AsyncDisposableList()
+    await using folders = new HeldFolders()
     try {
       for (const [root, { source }] of firstTaskByRoot(tasks)) {
-        pins.add(await makeSnapshotFolder(root, draft.id, source.mount, this.#guard))
+        folders.add(root, await makeSnapshotFolder(root, draft.id, source.mount, this.#guard, this.#hold))
       }
-      const disks = await cloneAll(tasks, signal)
+      const disks = await this.#cloneAll(tasks, folders, signal)
       const made: SnapshotRecord = { ...draft, state: 'ready', disks }
       for (const root of rootsOf(draft)) {
-        const folder = snapshotFolder(root, draft.id)
+        const folder = folders.of(root)
         await writeManifest(folder, vmId, made)
         await syncFolder(folder)
-        await syncFolder(dirname(folder))
+        // Not join(), which would take the descriptor away instead of asking the kernel for the folder above.
+        await syncFolder(`${folder}/..`)
       }
       return made
     } catch (error) {
@@ -73,7 +77,7 @@ export class SnapshotFiles {
     await this.assertRemovable(record)
     for (const root of rootsOf(record)) {
       try {
-        await removeSnapshotFolder(root, record.id, this.#guard)
+        await removeSnapshotFolder(root, record.id, this.#guard, this.#hold)
       } catch (error) {
         throw backendFailure(
           error,
@@ -83,32 +87,57 @@ export class SnapshotFiles {
       }
     }
   }
+
+  async #cloneAll(
+    tasks: readonly CloneTask[],
+    folders: HeldFolders,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly DiskRecord[]> {
+    const outcomes = await Promise.allSettled(
+      tasks.map(async (task): Promise<DiskRecord> => {
+        const target = join(folders.of(task.record.root), task.record.name)
+        const size = await this.#cloneOne(task, target, signal)
+        return { ...task.record, size }
+      }),
+    )
+    // Only now is no clone under way any more, and the caller may take the files away.
+    return outcomes.map((outcome) => {
+      if (outcome.status === 'rejected') throw outcome.reason
+      return outcome.value
+    })
+  }
+
+  /**
+   * What is cloned is what was found beneath the repository, and it goes into the folder that is held: a link that is
+   * put in the place of either has no effect.
+   *
+   * @returns bytes
+   */
+  async #cloneOne({ record, source }: CloneTask, target: string, signal?: AbortSignal): Promise<number> {
+    const refused = (why: string, cause?: unknown) =>
+      new DiskferryError('CLONE_FAILED', `disk ${record.name}: its file '${source.file}' ${why}; try again`, {
+        cause,
+      })
+    let opened: HeldPath
+    try {
+      opened = await this.#hold(source.root, source.file)
+    } catch (error) {
+      throw refused(`is no longer where it was a moment ago: ${describe(error)}`, error)
+    }
+    await using disk = opened
+    if (!disk.stats.isFile()) throw refused('is no longer a regular file')
+    await source.backend.clone(disk.path, target, signal)
+    const { size } = await lstat(target)
+    if (!Number.isSafeInteger(size)) {
+      throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)
+    }
+    return size
+  }
 }
 
 /** Where the clone of a disk goes. */
 export function clonePath(source: CloneSource, snapshotId: string, diskName: string): string {
   return join(snapshotFolder(source.root, snapshotId), diskName)
-}
-
-async function cloneAll(
-  tasks: readonly CloneTask[],
-  signal: AbortSignal | undefined,
-): Promise<readonly DiskRecord[]> {
-  const outcomes = await Promise.allSettled(
-    tasks.map(async ({ record, source }): Promise<DiskRecord> => {
-      await source.backend.clone(source.file, record.path, signal)
-      const { size } = await stat(record.path)
-      if (!Number.isSafeInteger(size)) {
-        throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)
-      }
-      return { ...record, size }
-    }),
-  )
-  // Only now is no clone under way any more, and the caller may take the files away.
-  return outcomes.map((outcome) => {
-    if (outcome.status === 'rejected') throw outcome.reason
-    return outcome.value
-  })
 }
 
 function firstTaskByRoot(tasks: readonly CloneTask[]): ReadonlyMap<string, CloneTask> {
@@ -123,15 +152,20 @@ function rootsOf(record: SnapshotRecord): readonly string[] {
   return [...new Set(record.disks.map((disk) => disk.root))]
 }
 
-/** The part of AsyncDisposableStack that we need; Node 20 has none. */
-class AsyncDisposableList implements AsyncDisposable {
-  readonly #items: AsyncDisposable[] = []
+/** The folder of the new snapshot in each repository, held until it is made. */
+class HeldFolders implements AsyncDisposable {
+  readonly #folders = new Map<string, HeldPath>()
 
-  add(item: AsyncDisposable): void {
-    this.#items.push(item)
+  add(root: string, folder: HeldPath): void {
+    this.#folders.set(root, folder)
+  }
+
+  /** A path through the descriptor. */
+  of(root: string): string {
+    return this.#folders.get(root)!.path
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const item of this.#items.reverse()) await item[Symbol.asyncDispose]()
+    for (const folder of this.#folders.values()) await folder[Symbol.asyncDispose]()
   }
 }

@@ -1,10 +1,12 @@
-import { mkdir, open, rm, stat } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DiskferryError, systemCode } from '../errors.ts'
+import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import { ensureFolder } from '../repositories/ensure-folder.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import type { Mount } from '../storage-backend.ts'
+import { removeTree } from './remove-tree.ts'
 
 /** No id that we did not make ourselves ever becomes part of a path. */
 const SNAPSHOT_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -18,60 +20,55 @@ export function snapshotFolder(root: string, snapshotId: string): string {
 }
 
 /**
- * Makes the folder for a new snapshot on the very mount that was looked at before, and returns what keeps that mount
- * from being unmounted until it is disposed of.
+ * Makes the folder for a new snapshot on the very mount that was looked at before, and holds it: neither that mount nor
+ * the folder's names can be exchanged until it is disposed of.
  *
- * @throws REPOSITORY_NOT_MOUNTED, or the system's error
+ * @throws REPOSITORY_NOT_MOUNTED, or the system's error: ELOOP where a link stands in place of a folder
  */
 export async function makeSnapshotFolder(
   root: string,
   snapshotId: string,
   mount: Mount,
   guard: MountGuard,
-): Promise<AsyncDisposable> {
+  hold: HoldBeneath,
+): Promise<HeldPath> {
   const folder = snapshotFolder(root, snapshotId)
-  const pin = await open(root, 'r')
-  try {
-    await guard.assertMounted(root, mount)
-    await ensureFolder(dirname(folder))
-    await mkdir(folder, { mode: 0o750 })
-  } catch (error) {
-    await pin.close()
-    throw error
-  }
-  return pin
+  await using _pinned = await open(root, 'r')
+  await guard.assertMounted(root, mount)
+  await ensureFolder(dirname(folder))
+  await using parent = await hold(root, dirname(folder))
+  await mkdir(join(parent.path, snapshotId), { mode: 0o750 })
+  return await hold(root, folder)
 }
 
 /**
  * Removes a snapshot's folder with all in it; does nothing where it is gone already. A link in it is removed, never
  * followed.
  *
- * @throws REPOSITORY_NOT_MOUNTED, or the system's error
+ * @throws REPOSITORY_NOT_MOUNTED, or the system's error: ELOOP where a link stands in place of the folder of all
  */
 export async function removeSnapshotFolder(
   root: string,
   snapshotId: string,
   guard: MountGuard,
+  hold: HoldBeneath,
 ): Promise<void> {
   const folder = snapshotFolder(root, snapshotId)
   await guard.assertMounted(root)
-  if (!(await exists(folder))) return
-  await rm(folder, { recursive: true, force: true })
-  await syncFolder(dirname(folder))
+  let opened: HeldPath
+  try {
+    opened = await hold(root, dirname(folder))
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return
+    throw error
+  }
+  await using parent = opened
+  await removeTree(parent.path, snapshotId)
+  await syncFolder(parent.path)
 }
 
 /** Makes the names in a folder survive a crash; fsync(2). */
 export async function syncFolder(folder: string): Promise<void> {
   await using handle = await open(folder, 'r')
   await handle.sync()
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false
-    throw error
-  }
 }

@@ -1,5 +1,6 @@
 import { posix } from 'node:path'
 import { DiskferryError } from '../../core/errors.ts'
+import type { HoldBeneath } from '../../core/held-path.ts'
 import type {
   Inventory,
   InventoryListing,
@@ -16,6 +17,8 @@ import { type FoundVm, readVmFolders } from './vm-folders.ts'
 export interface OvsAgentInventoryOptions {
   /** The agent's database folder: /etc/ovs-agent/db on an Oracle VM Server. */
   readonly agentDbDir: string
+  /** What a repository holds is opened by it. */
+  readonly hold: HoldBeneath
 }
 
 interface ReadRepository {
@@ -29,15 +32,19 @@ interface ReadRepository {
 export class OvsAgentInventory implements Inventory {
   readonly name = 'ovs-agent'
   readonly #agentDbDir: string
+  readonly #hold: HoldBeneath
 
   constructor(options: OvsAgentInventoryOptions) {
     this.#agentDbDir = options.agentDbDir
+    this.#hold = options.hold
   }
 
   async read(signal?: AbortSignal): Promise<InventoryListing> {
     const { repositories, problems } = await readOvsRepositories(this.#agentDbDir, signal)
     const read: ReadRepository[] = []
-    for (const repository of repositories) read.push(await readRepository(repository, signal))
+    for (const repository of repositories) {
+      read.push(await readRepository(repository, this.#hold, signal))
+    }
     const machines = new Map<string, FoundVm>()
     const duplicates: InventoryProblem[] = []
     for (const { repository, found } of read) {
@@ -55,12 +62,17 @@ export class OvsAgentInventory implements Inventory {
   }
 }
 
-async function readRepository(repository: Repository, signal?: AbortSignal): Promise<ReadRepository> {
-  const { found, problems } = await readVmFolders(repository.mountPoint, signal)
+async function readRepository(
+  repository: Repository,
+  hold: HoldBeneath,
+  signal?: AbortSignal,
+): Promise<ReadRepository> {
+  const folder = { mountPoint: repository.mountPoint, hold }
+  const { found, problems } = await readVmFolders(folder, signal)
   const messages = [...problems]
   let metadata: RepositoryMetadata = new Map()
   try {
-    metadata = await readOvsMetadata(repository.mountPoint)
+    metadata = await readOvsMetadata(folder)
   } catch (error) {
     if (!(error instanceof DiskferryError)) throw error
     messages.push(`${error.message}; the types of the repository's disks are not known`)

@@ -1,30 +1,52 @@
 import { realpath } from 'node:fs/promises'
 import { DiskferryError, describe, type ErrorCode, systemCode } from '../../core/errors.ts'
+import type { HeldPath, HoldBeneath } from '../../core/held-path.ts'
 import { isInside } from '../../core/repositories/paths.ts'
 import { openRegularFile, readWhole } from '../regular-file.ts'
 
+/** A repository's folder, and how to get at what lies in it. */
+export interface RepositoryFolder {
+  readonly mountPoint: string
+  readonly hold: HoldBeneath
+}
+
 /**
- * The bytes of a file of a repository. A link is followed only to a regular file of the same repository.
+ * Holds what a path of a repository leads to. A link is followed only to something of the same repository, and none
+ * that is put there meanwhile.
+ *
+ * @throws `refusedCode` for what lies outside; the system's error
+ */
+export async function holdInRepository(
+  { mountPoint, hold }: RepositoryFolder,
+  path: string,
+  refusedCode: ErrorCode,
+): Promise<HeldPath> {
+  const resolved = await realpath(path)
+  const root = await realpath(mountPoint)
+  if (isInside(root, resolved)) return hold(root, resolved)
+  throw new DiskferryError(refusedCode, `${path} is a link out of its repository, to ${resolved}`)
+}
+
+/**
+ * The bytes of a file of a repository.
  * @returns undefined when there is no such file
  * @throws `refusedCode` for anything but a regular file of at most `maxBytes`; INVENTORY_UNREADABLE
  */
 export async function readRepositoryFile(
-  mountPoint: string,
+  repository: RepositoryFolder,
   path: string,
   options: { readonly maxBytes: number; readonly refusedCode: ErrorCode },
 ): Promise<Buffer | undefined> {
-  let resolved: string
-  let root: string
+  let opened: HeldPath
   try {
-    resolved = await realpath(path)
-    root = await realpath(mountPoint)
+    opened = await holdInRepository(repository, path, options.refusedCode)
   } catch (cause) {
+    if (cause instanceof DiskferryError) throw cause
     if (systemCode(cause) === 'ENOENT') return undefined
     throw new DiskferryError('INVENTORY_UNREADABLE', `${path} can't be read: ${describe(cause)}`, { cause })
   }
-  if (!isInside(root, resolved)) {
-    throw new DiskferryError(options.refusedCode, `${path} is a link out of its repository, to ${resolved}`)
-  }
-  await using file = await openRegularFile(resolved, { ...options, followLinks: false })
+  await using held = opened
+  if (!held.stats.isFile()) throw new DiskferryError(options.refusedCode, `${path} is not a regular file`)
+  await using file = await openRegularFile(held.path, { ...options, followLinks: true, name: path })
   return await readWhole(file)
 }

@@ -2,7 +2,7 @@ import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiskferryError, describe, systemCode } from '../../core/errors.ts'
 import type { VirtualMachine } from '../../core/inventory.ts'
-import { readRepositoryFile } from './repository-file.ts'
+import { holdInRepository, type RepositoryFolder, readRepositoryFile } from './repository-file.ts'
 import { parseVmConfig } from './vm-config.ts'
 
 const MAX_FOLDERS = 10_000
@@ -29,12 +29,12 @@ export interface VmFolders {
 }
 
 /** Reads `VirtualMachines/<folder>/vm.cfg` of a repository. @throws only the signal's reason */
-export async function readVmFolders(mountPoint: string, signal?: AbortSignal): Promise<VmFolders> {
-  const root = join(mountPoint, 'VirtualMachines')
+export async function readVmFolders(repository: RepositoryFolder, signal?: AbortSignal): Promise<VmFolders> {
+  const root = join(repository.mountPoint, 'VirtualMachines')
   const problems: string[] = []
   let folders: string[] = []
   try {
-    folders = await listFolders(root, signal)
+    folders = await listFolders(repository, root, signal)
   } catch (error) {
     signal?.throwIfAborted()
     const advice = systemCode(error) === 'ENOENT' ? '; is the repository mounted?' : ''
@@ -56,7 +56,7 @@ export async function readVmFolders(mountPoint: string, signal?: AbortSignal): P
       break
     }
     const batch = paths.slice(start, start + CONCURRENCY)
-    for (const result of await Promise.all(batch.map((path) => readConfig(mountPoint, path)))) {
+    for (const result of await Promise.all(batch.map((path) => readConfig(repository, path)))) {
       if (typeof result === 'string') problems.push(result)
       else {
         found.push(result)
@@ -68,9 +68,14 @@ export async function readVmFolders(mountPoint: string, signal?: AbortSignal): P
 }
 
 /** One more than the limit tells that there are too many. Names beginning with a dot are left out. */
-async function listFolders(root: string, signal?: AbortSignal): Promise<string[]> {
+async function listFolders(
+  repository: RepositoryFolder,
+  root: string,
+  signal?: AbortSignal,
+): Promise<string[]> {
   const folders: string[] = []
-  for await (const entry of await opendir(root)) {
+  await using held = await holdInRepository(repository, root, 'VM_CONFIG_INVALID')
+  for await (const entry of await opendir(held.path)) {
     signal?.throwIfAborted()
     if (entry.name.startsWith('.') || !(entry.isDirectory() || entry.isSymbolicLink())) continue
     folders.push(entry.name)
@@ -79,9 +84,9 @@ async function listFolders(root: string, signal?: AbortSignal): Promise<string[]
   return folders
 }
 
-async function readConfig(mountPoint: string, path: string): Promise<FoundVm | string> {
+async function readConfig(repository: RepositoryFolder, path: string): Promise<FoundVm | string> {
   try {
-    const bytes = await readRepositoryFile(mountPoint, path, {
+    const bytes = await readRepositoryFile(repository, path, {
       maxBytes: MAX_CONFIG_SIZE,
       refusedCode: 'VM_CONFIG_INVALID',
     })

@@ -122,7 +122,7 @@ describe('the log', { timeout: 60_000 }, () => {
       authorization: null,
     })
     const id = answer.headers['x-request-id']
-    const entry = server.entries().find(({ msg, requestId }) => msg === 'logged in' && requestId === id)
+    const entry = server.entries().find(({ msg, requestId }) => msg === 'audit' && requestId === id)
     assert.equal(entry?.user, 'admin')
   })
 })

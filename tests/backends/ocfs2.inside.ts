@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdir, readFile, stat, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, stat, symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type FallocateOperation, readMounts } from 'diskferry/native'
+import { systemCode } from 'diskferry/core'
+import { type FallocateOperation, holdBeneath, readMounts } from 'diskferry/native'
 import createOcfs2 from '../../backends/ocfs2/index.ts'
 import { hasSpaceBehindEnd } from '../../backends/ocfs2/space-behind-end.ts'
 import { Disk } from '../../conformance/guest/disk.ts'
+import { swapNames } from '../support/link-swapper.ts'
 import { machineTest } from '../vm/inside/machine-test.ts'
 
 const KIB = 1024
@@ -32,6 +34,31 @@ for (const kind of ['ocfs2', 'ocfs2-1m'] as const) {
     },
   )
 }
+
+machineTest('ocfs2', 'a link that is swapped into the place of a disk is never cloned', async ({ mount }) => {
+  await mkdir(join(mount, 'inside'))
+  const disk = join(mount, 'inside/disk')
+  await writeFile(disk, 'of the VM')
+  await writeFile(join(mount, 'secret'), 'of another')
+  await symlink(join(mount, 'secret'), join(mount, 'inside/trap'))
+  const outcomes = new Map<string, number>()
+  await using held = await holdBeneath(mount, disk)
+  await using _swapping = await swapNames(disk, join(mount, 'inside/trap'))
+  for (let turn = 0; turn < 60; turn++) {
+    const clone = join(mount, `clone-${turn}`)
+    const outcome = await backend.clone(held.path, clone).then(
+      () => readFile(clone, 'utf8'),
+      (error: unknown) => systemCode(error) ?? String(error),
+    )
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+  }
+  const seen = JSON.stringify([...outcomes])
+  assert.ok(outcomes.has('of the VM'), seen)
+  outcomes.delete('of the VM')
+  // ENOENT and ESTALE: the name led to the link when it was compared; EPERM: when the kernel looked it up.
+  for (const outcome of outcomes.keys())
+    assert.ok(['ENOENT', 'ESTALE', 'EPERM', 'EXDEV'].includes(outcome), seen)
+})
 
 const SPACE: readonly (readonly [
   what: string,

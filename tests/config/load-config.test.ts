@@ -24,12 +24,19 @@ describe('a good configuration', () => {
         port: 5544,
         clientCertificates: 'off',
         shutdownGraceMs: 30_000,
+        connectionsPerClient: 256,
+        downloadsPerClient: 32,
         tls: { certificate: workspace.certificate, key: workspace.key },
       },
       ovm: { agentDbDir: '/etc/ovs-agent/db', tls: 'pin' },
       inventory: { source: 'ovs-agent', requireMountPoint: true },
       static: { repositories: [], vms: [] },
-      auth: { provider: 'ovm-manager', users: [] },
+      auth: {
+        failedLoginsPerAddress: 30,
+        failedLoginsPerUser: 10,
+        provider: 'ovm-manager',
+        users: [],
+      },
       audit: { rate: 104_857_600, concurrent: 2 },
       backends: [],
     })
@@ -76,7 +83,7 @@ describe('a good configuration', () => {
 log_file = "${workspace.path('log')}"
 log_level = "debug"
 ovm_endpoint = "https://manager.example:7002/"
-api = { port = 0, shutdown_grace = "1m30s", client_certificates = "required", tls.certificate = "${workspace.certificate}", tls.key = "${workspace.key}", tls.ca_certificate = "${ca}" }
+api = { port = 0, shutdown_grace = "1m30s", connections_per_client = 99, downloads_per_client = 3, client_certificates = "required", tls.certificate = "${workspace.certificate}", tls.key = "${workspace.key}", tls.ca_certificate = "${ca}" }
 jwt.secret = '${SECRET}'
 [ovm]
 agent_db_dir = "/srv/agent/"
@@ -108,6 +115,8 @@ device_name = "xvda"
 mode = "w!"
 [auth]
 provider = "users"
+failed_logins_per_address = 7
+failed_logins_per_user = 5
 [[auth.users]]
 username = "backup"
 password_hash = "${hash}"
@@ -129,6 +138,8 @@ module = "./other.js"
       port: 0,
       clientCertificates: 'required',
       shutdownGraceMs: 90_000,
+      connectionsPerClient: 99,
+      downloadsPerClient: 3,
       tls: { certificate: workspace.certificate, key: workspace.key, caCertificate: ca },
     })
     assert.deepEqual(config.ovm, { agentDbDir: '/srv/agent', tls: 'ca', caCertificate: ca })
@@ -156,7 +167,12 @@ module = "./other.js"
         },
       ],
     })
-    assert.deepEqual(config.auth, { provider: 'users', users: [{ username: 'backup', passwordHash: hash }] })
+    assert.deepEqual(config.auth, {
+      failedLoginsPerAddress: 7,
+      failedLoginsPerUser: 5,
+      provider: 'users',
+      users: [{ username: 'backup', passwordHash: hash }],
+    })
     assert.equal(config.backends.length, 2)
     assert.equal(config.backends[0]?.module, '@example/diskferry-zfs')
     assert.deepEqual({ ...config.backends[0]?.options }, { pool: 'tank', retries: 3 })

@@ -20,7 +20,7 @@ import { VmLocks } from '../../core/snapshots/vm-locks.ts'
 import { AUDITS_NAMESPACE, openDatabase, VMS_NAMESPACE } from '../../core/store/database.ts'
 import { VmCatalogue } from '../../core/vms/vm-catalogue.ts'
 import { StaticInventory } from '../../inventory/static/static-inventory.ts'
-import { acquireFlock, readMounts } from '../../native/index.ts'
+import { acquireFlock, holdBeneath, readMounts } from '../../native/index.ts'
 
 export interface TestVm {
   readonly name: string
@@ -69,12 +69,12 @@ export async function makeCore(options: CoreOptions) {
     `${options.dbFile}.locks`,
     options.lockPatienceMs ?? 30_000,
   )
-  const repositories = new RepositoryCatalogue(inventory, registry, guard)
+  const repositories = new RepositoryCatalogue(inventory, registry, guard, holdBeneath)
   const vms = new VmCatalogue(inventory, repositories, guard, storedSnapshotIds(store))
-  const files = new SnapshotFiles(guard)
+  const files = new SnapshotFiles(guard, holdBeneath)
   const log = options.log ?? SILENT
   const journal = new SnapshotJournal(store, files, locks, log)
-  const disks = new DiskMaps(registry, guard)
+  const disks = new DiskMaps(registry, guard, holdBeneath)
   const maps = new SnapshotMaps(disks)
   const distrusted = new AuditStore(database.keyv(AUDITS_NAMESPACE))
   const snapshots = new SnapshotService({ vms, store, journal, files, locks, disks, maps, distrusted })

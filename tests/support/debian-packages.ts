@@ -8,6 +8,7 @@ export const TEST_PACKAGES: readonly string[] = [
   'mount',
   'python3',
   'python3-bsddb3',
+  'systemd',
   'util-linux',
 ]
 

@@ -44,7 +44,7 @@ snapshotTest(
       extentMap: real.extentMap.bind(real),
       diff: real.diff.bind(real),
       async clone(source: string, target: string, signal?: AbortSignal) {
-        if (source.endsWith('second.img'))
+        if (target.endsWith('second.img'))
           throw Object.assign(new Error('ENOSPC: no space'), { code: 'ENOSPC', errno: -28 })
         await real.clone(source, target, signal)
       },

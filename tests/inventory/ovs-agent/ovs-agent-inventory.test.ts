@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { OvsAgentInventory } from '../../../inventory/ovs-agent/ovs-agent-inventory.ts'
 import { pickleStrings } from '../../../inventory/ovs-agent/pickle-writer.ts'
+import { holdBeneath } from '../../../native/index.ts'
 import { command } from '../../support/command.ts'
+import { swapNames } from '../../support/link-swapper.ts'
 import { type AgentHost, agentHost } from '../support/agent-host.ts'
 import { hex, makeDatabase } from '../support/berkeley-db.ts'
 
@@ -15,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => host[Symbol.asyncDispose]())
 
 function read() {
-  return new OvsAgentInventory({ agentDbDir: host.agentDbDir }).read()
+  return new OvsAgentInventory({ agentDbDir: host.agentDbDir, hold: holdBeneath }).read()
 }
 
 /** The names of the machines found, and the problems with their repositories. */
@@ -69,7 +71,7 @@ describe('OvsAgentInventory', () => {
   })
 
   it('sees at the next reading what the agent and the files say then', async () => {
-    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir })
+    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir, hold: holdBeneath })
     await host.register('a')
     assert.deepEqual((await inventory.read()).vms, [])
     await host.register('a', 'b')
@@ -111,7 +113,7 @@ describe('OvsAgentInventory', () => {
   it('stops when it is aborted', async () => {
     await host.register('a')
     const reason = new Error('enough')
-    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir })
+    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir, hold: holdBeneath })
     await assert.rejects(inventory.read(AbortSignal.abort(reason)), reason)
   })
 
@@ -202,6 +204,32 @@ describe('OvsAgentInventory', () => {
     ]
     assert.equal(problems.length, expected.length, problems.join('\n'))
     for (const [index, message] of expected.entries()) assert.match(problems[index]!, message)
+  })
+
+  it('follows no link from a repository to a folder of machines elsewhere', async () => {
+    await host.register('a', 'b')
+    const folder = (id: string) => join(host.mountPoint(id), 'VirtualMachines')
+    await rm(folder('a'), { recursive: true })
+    await symlink(folder('b'), folder('a'))
+    await host.write('b', 'VirtualMachines/1/vm.cfg', "name = 'of-b'")
+    const { vms, problems } = await summary()
+    assert.deepEqual(vms, ['of-b'])
+    assert.equal(problems.length, 1)
+    assert.match(problems[0]!, /^a: .*\/a\/VirtualMachines can't be read: .* is a link out of its repository/)
+  })
+
+  it('never reads outside while a folder is swapped for a link', async () => {
+    await host.register('a')
+    const inside = await host.write('a', 'VirtualMachines/1/vm.cfg', "name = 'inside'")
+    const outside = await host.write('not-registered', '1/vm.cfg', "name = 'outside'")
+    const trap = join(host.mountPoint('a'), 'trap')
+    await symlink(dirname(outside), trap)
+    await using _swapping = await swapNames(dirname(inside), trap)
+    const seen = new Set<string>()
+    for (let turn = 0; turn < 100; turn++) {
+      for (const { name } of (await read()).vms) seen.add(name)
+    }
+    assert.deepEqual([...seen], ['inside'])
   })
 
   it('follows links inside a repository and none out of it', async () => {
