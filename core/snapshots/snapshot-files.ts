@@ -2,10 +2,17 @@ import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
-import { makeSnapshotFolder, removeSnapshotFolder, snapshotFolder, syncFolder } from './snapshot-folder.ts'
-import { writeManifest } from './snapshot-manifest.ts'
+import {
+  makeSnapshotFolder,
+  removeSnapshotFolder,
+  retireSnapshotFolder,
+  snapshotFolder,
+  syncFolder,
+} from './snapshot-folder.ts'
+import { markUnfinished, writeManifest } from './snapshot-manifest.ts'
 import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
 
 /** A disk that is to be cloned, with the record that is written before it is. */
@@ -39,6 +46,9 @@ export class SnapshotFiles {
     try {
       for (const [root, { source }] of firstTaskByRoot(tasks)) {
         pins.add(await makeSnapshotFolder(root, draft.id, source.mount, this.#guard))
+        faultPoint('create.folder-made')
+        await markUnfinished(snapshotFolder(root, draft.id), vmId, draft)
+        faultPoint('create.marked-unfinished')
       }
       const disks = await cloneAll(tasks, signal)
       const made: SnapshotRecord = { ...draft, state: 'ready', disks }
@@ -47,6 +57,7 @@ export class SnapshotFiles {
         await writeManifest(folder, vmId, made)
         await syncFolder(folder)
         await syncFolder(dirname(folder))
+        faultPoint('create.synced')
       }
       return made
     } catch (error) {
@@ -71,16 +82,20 @@ export class SnapshotFiles {
   /** Removes all files of a snapshot, as far as they are there. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY */
   async remove(vmId: string, record: SnapshotRecord): Promise<void> {
     await this.assertRemovable(record)
-    for (const root of rootsOf(record)) {
-      try {
-        await removeSnapshotFolder(root, record.id, this.#guard)
-      } catch (error) {
-        throw backendFailure(
-          error,
-          'INTERNAL',
-          `VM ${vmId}: the files of snapshot ${record.id} can't be removed`,
-        )
+    const roots = rootsOf(record)
+    try {
+      // First in every repository: what is left of a snapshot in one must not look whole when it is half gone in another.
+      for (const root of roots) {
+        await retireSnapshotFolder(root, record.id, this.#guard)
+        faultPoint('remove.retired')
       }
+      for (const root of roots) await removeSnapshotFolder(root, record.id, this.#guard)
+    } catch (error) {
+      throw backendFailure(
+        error,
+        'INTERNAL',
+        `VM ${vmId}: the files of snapshot ${record.id} can't be removed`,
+      )
     }
   }
 }
@@ -97,6 +112,7 @@ async function cloneAll(
   const outcomes = await Promise.allSettled(
     tasks.map(async ({ record, source }): Promise<DiskRecord> => {
       await source.backend.clone(source.file, record.path, signal)
+      faultPoint('create.cloned')
       const { size } = await stat(record.path)
       if (!Number.isSafeInteger(size)) {
         throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)

@@ -1,13 +1,15 @@
-import { mkdir, open, rm, stat } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DiskferryError, systemCode } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import { ensureFolder } from '../repositories/ensure-folder.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import type { Mount } from '../storage-backend.ts'
+import { retireManifest } from './snapshot-manifest.ts'
 
-/** No id that we did not make ourselves ever becomes part of a path. */
-const SNAPSHOT_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+/** The only names of folders that are snapshots: no other id ever becomes part of a path. */
+export const SNAPSHOT_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** Where a snapshot's files lie in a repository. */
 export function snapshotFolder(root: string, snapshotId: string): string {
@@ -43,6 +45,23 @@ export async function makeSnapshotFolder(
 }
 
 /**
+ * Makes of a snapshot's folder something that nobody takes for a snapshot; does nothing where it is gone already.
+ *
+ * @throws REPOSITORY_NOT_MOUNTED, or the system's error
+ */
+export async function retireSnapshotFolder(
+  root: string,
+  snapshotId: string,
+  guard: MountGuard,
+): Promise<void> {
+  const folder = snapshotFolder(root, snapshotId)
+  await guard.assertMounted(root)
+  if (!(await isFolder(folder))) return
+  await retireManifest(folder)
+  await syncFolder(folder)
+}
+
+/**
  * Removes a snapshot's folder with all in it; does nothing where it is gone already. A link in it is removed, never
  * followed.
  *
@@ -55,9 +74,19 @@ export async function removeSnapshotFolder(
 ): Promise<void> {
   const folder = snapshotFolder(root, snapshotId)
   await guard.assertMounted(root)
-  if (!(await exists(folder))) return
-  await rm(folder, { recursive: true, force: true })
-  await syncFolder(dirname(folder))
+  if (await isFolder(folder)) {
+    for (const name of await readdir(folder)) {
+      await rm(join(folder, name), { recursive: true, force: true })
+      faultPoint('remove.file')
+    }
+    faultPoint('remove.emptied')
+    await rmdir(folder)
+  } else {
+    await rm(folder, { force: true })
+  }
+  faultPoint('remove.folder')
+  await syncParent(folder)
+  faultPoint('remove.synced')
 }
 
 /** Makes the names in a folder survive a crash; fsync(2). */
@@ -66,10 +95,18 @@ export async function syncFolder(folder: string): Promise<void> {
   await handle.sync()
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Where nothing was ever made there is no folder of snapshots either. */
+async function syncParent(folder: string): Promise<void> {
   try {
-    await stat(path)
-    return true
+    await syncFolder(dirname(folder))
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory()
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false
     throw error

@@ -1,4 +1,5 @@
 import { DiskferryError } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { MapOptions, OpenDisk, SnapshotMap, Snapshots } from '../services.ts'
 import { type SnapshotIds, type VmCatalogue, type VmPlan, vmNotFound } from '../vms/vm-catalogue.ts'
 import type { DiskMaps } from './disk-maps.ts'
@@ -42,6 +43,7 @@ export class SnapshotService implements Snapshots {
           const record = await files.make(vmId, draft, tasks, signal)
           // The map belongs to the answer: without it the client would not know what to fetch.
           const result = await maps.allocated(vmId, record, options, signal)
+          faultPoint('create.mapped')
           if (signal?.aborted) throw new DiskferryError('ABORTED', `VM ${vmId}: the client went away`)
           return { record, result }
         })
@@ -101,7 +103,10 @@ export class SnapshotService implements Snapshots {
       vmId,
       async () => {
         let record = await journal.settled(vmId)
-        for (const snapshot of record.snapshots) record = await journal.delete(record, snapshot)
+        for (const snapshot of record.snapshots) {
+          record = await journal.delete(record, snapshot)
+          faultPoint('purge.next')
+        }
       },
       signal,
     )

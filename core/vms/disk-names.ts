@@ -2,7 +2,11 @@ import { basename } from 'node:path'
 import type { VmDisk } from '../inventory.ts'
 
 /** Kept beside the disks in a snapshot's folder. */
-const RESERVED: ReadonlySet<string> = new Set(['snapshot.json'])
+export const RESERVED_NAMES: ReadonlySet<string> = new Set([
+  'snapshot.json',
+  '.snapshot.json.new',
+  '.snapshot.json.deleting',
+])
 
 /**
  * The name of each disk in the API and in the snapshot's folder: its file's name; for a later disk whose file is
@@ -10,7 +14,7 @@ const RESERVED: ReadonlySet<string> = new Set(['snapshot.json'])
  * snapshot.
  */
 export function diskNames(disks: readonly VmDisk[]): readonly string[] {
-  const taken = new Set(RESERVED)
+  const taken = new Set(RESERVED_NAMES)
   return disks.map(({ path, deviceName }) => {
     const plain = basename(path) || deviceName
     let name = plain

@@ -43,6 +43,8 @@ export interface TestServer extends AsyncDisposable {
   readonly configFile: string
   /** What it has logged so far. Lines that are not JSON are kept as `{ text }`. */
   readonly logs: readonly LogLine[]
+  /** Resolves at its end with the signal that ended it; null when it exited by itself. */
+  readonly ended: Promise<NodeJS.Signals | null>
   /** What it wrote to standard error so far. */
   stderr(): string
   /** SIGTERM; waits for the end. @returns the exit code; null when a signal ended it */
@@ -81,6 +83,7 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
     pid: child.pid!,
     configFile,
     logs,
+    ended: ended.then(([, signal]) => signal),
     stderr: () => errors,
     async stop() {
       child.kill('SIGTERM')
