@@ -56,8 +56,16 @@ export class SnapshotService implements Snapshots {
     const snapshots = await this.#ready(vmId)
     if (snapshots.length === 0 && !(await this.#parts.vms.has(vmId, signal))) throw vmNotFound(vmId)
     const maps: SnapshotMap[] = []
-    for (const snapshot of snapshots) maps.push(await this.#allocated(vmId, snapshot, options, signal))
-    return maps
+    for (const snapshot of snapshots) {
+      const map = await this.#unlessDeleted(vmId, [snapshot], () =>
+        this.#parts.maps.listed(vmId, snapshot, options, signal),
+      )
+      maps.push(map)
+    }
+    if (maps.every(({ damage }) => damage === undefined)) return maps
+    // One that was deleted meanwhile is not damaged but gone.
+    const still = new Set((await this.#ready(vmId)).map(({ id }) => id))
+    return maps.filter(({ id, damage }) => damage === undefined || still.has(id))
   }
 
   async get(
