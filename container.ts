@@ -26,6 +26,7 @@ import { MountGuard } from './core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
 import type { Authenticator, Readiness } from './core/services.ts'
 import { DiskMaps } from './core/snapshots/disk-maps.ts'
+import { IndexRebuilder } from './core/snapshots/index-rebuilder.ts'
 import { SnapshotFiles } from './core/snapshots/snapshot-files.ts'
 import { SnapshotJournal } from './core/snapshots/snapshot-journal.ts'
 import { SnapshotMaps } from './core/snapshots/snapshot-maps.ts'
@@ -34,6 +35,8 @@ import { SnapshotStore } from './core/snapshots/snapshot-store.ts'
 import { VmLocks } from './core/snapshots/vm-locks.ts'
 import type { BackendFactory } from './core/storage-backend.ts'
 import {
+  INDEX_NAMESPACE,
+  locksFolder,
   MANAGER_PINS_NAMESPACE,
   type OpenedDatabase,
   openDatabase,
@@ -66,6 +69,7 @@ export interface Server {
   /** Ready, but not listening. */
   readonly app: FastifyInstance
   readonly journal: SnapshotJournal
+  readonly index: IndexRebuilder
   readonly repositories: RepositoryCatalogue
   /** The database in use; beside the configured one where that is the ancestor's. */
   readonly databaseFile: string
@@ -87,8 +91,10 @@ export async function createServer(config: Config, configDirectory: string, logg
   })
   for (const makeBackend of Object.values(FIRST_PARTY_BACKENDS))
     registry.register(makeBackend({}), 'diskferry')
-  const database = await openDatabase(config.dbFile, (error) =>
-    logger.error({ err: error }, 'database error'),
+  const database = await openDatabase(
+    config.dbFile,
+    (error) => logger.error({ err: error }, 'database error'),
+    { locks: { acquire: acquireFlock }, log: logger },
   )
 
   const container = root.createChildContainer()
@@ -112,6 +118,7 @@ export async function createServer(config: Config, configDirectory: string, logg
   return {
     app,
     journal: get(SnapshotJournal),
+    index: get(IndexRebuilder),
     repositories: get(RepositoryCatalogue),
     databaseFile: database.file,
     close: () => database.close(),
@@ -134,7 +141,7 @@ function provideCore(
   provide(
     container,
     VmLocks,
-    () => new VmLocks({ acquire: acquireFlock }, `${database.file}.locks`, LOCK_PATIENCE_MS),
+    () => new VmLocks({ acquire: acquireFlock }, locksFolder(database.file), LOCK_PATIENCE_MS),
   )
   provide(
     container,
@@ -157,6 +164,19 @@ function provideCore(
     container,
     SnapshotJournal,
     () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger),
+  )
+  provide(
+    container,
+    IndexRebuilder,
+    () =>
+      new IndexRebuilder({
+        inventory: get(INVENTORY),
+        guard: get(MountGuard),
+        store: get(SnapshotStore),
+        locks: get(VmLocks),
+        marks: database.keyv(INDEX_NAMESPACE),
+        log: logger,
+      }),
   )
   provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard)))
   provide(

@@ -4,6 +4,8 @@
  * and the calls in the sources equal.
  */
 export const FAULT_POINTS = {
+  'database.broken-aside': 'the broken database has its new name, its journal not yet',
+  'database.journal-aside': 'the journal of the broken database has its new name too',
   'trial.written': 'the source of a trial clone is there',
   'trial.cloned': 'the trial clone is there too',
   'create.recorded': 'the record says creating, there is no file',
@@ -33,6 +35,10 @@ export const FAULT_POINTS = {
   'recover.found': 'a start has found an unfinished snapshot and done nothing',
   'recover.removed': 'a start has removed the files of an unfinished snapshot',
   'recover.forgotten': 'a start has removed its record too',
+  'rebuild.begun': 'the new database says that it is to be filled',
+  'rebuild.read': 'one snapshot.json is read',
+  'rebuild.recorded': 'one snapshot is in the index again',
+  'rebuild.marked': 'one repository is done',
 } as const
 
 export type FaultPoint = keyof typeof FAULT_POINTS

@@ -8,6 +8,23 @@ export const RESERVED_NAMES: ReadonlySet<string> = new Set([
   '.snapshot.json.deleting',
 ])
 
+const MOST_NAME_BYTES = 255
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in it
+const NOT_IN_NAMES = /[/\x00-\x1f\x7f]/
+
+/** Can it be the name of a disk's file in a snapshot's folder, and of nothing outside it? */
+export function isDiskName(name: unknown): name is string {
+  return (
+    typeof name === 'string' &&
+    name !== '' &&
+    name !== '.' &&
+    name !== '..' &&
+    Buffer.byteLength(name) <= MOST_NAME_BYTES &&
+    !NOT_IN_NAMES.test(name) &&
+    !RESERVED_NAMES.has(name)
+  )
+}
+
 /**
  * The name of each disk in the API and in the snapshot's folder: its file's name; for a later disk whose file is
  * called the same, that with the device in front. A pure function of the list, so that it is the same in each

@@ -60,4 +60,16 @@ export const CRASH_CASES = {
     'recover.forgotten',
   ],
   trial: ['trial.written', 'trial.written:2', 'trial.cloned', 'clone.hidden', 'clone.filled', 'clone.named'],
+  rebuild: [
+    'database.broken-aside',
+    'database.journal-aside',
+    'rebuild.begun',
+    'rebuild.read',
+    'rebuild.read:2',
+    'rebuild.recorded',
+    'rebuild.recorded:2',
+    'rebuild.recorded:3',
+    'rebuild.marked',
+    'rebuild.marked:2',
+  ],
 } as const satisfies Readonly<Record<string, readonly CrashCase[]>>
