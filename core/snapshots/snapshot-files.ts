@@ -82,20 +82,25 @@ export class SnapshotFiles {
   /** Removes all files of a snapshot, as far as they are there. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY */
   async remove(vmId: string, record: SnapshotRecord): Promise<void> {
     await this.assertRemovable(record)
-    const roots = rootsOf(record)
+    await this.removeFolders(record.id, rootsOf(record), `VM ${vmId}`)
+  }
+
+  /**
+   * Removes the folders of a snapshot, as far as they are there.
+   *
+   * @param whose begins the message of an error
+   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY
+   */
+  async removeFolders(id: string, roots: readonly string[], whose: string): Promise<void> {
     try {
       // First in every repository: what is left of a snapshot in one must not look whole when it is half gone in another.
       for (const root of roots) {
-        await retireSnapshotFolder(root, record.id, this.#guard)
+        await retireSnapshotFolder(root, id, this.#guard)
         faultPoint('remove.retired')
       }
-      for (const root of roots) await removeSnapshotFolder(root, record.id, this.#guard)
+      for (const root of roots) await removeSnapshotFolder(root, id, this.#guard)
     } catch (error) {
-      throw backendFailure(
-        error,
-        'INTERNAL',
-        `VM ${vmId}: the files of snapshot ${record.id} can't be removed`,
-      )
+      throw backendFailure(error, 'INTERNAL', `${whose}: the files of snapshot ${id} can't be removed`)
     }
   }
 }

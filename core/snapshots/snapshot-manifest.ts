@@ -10,8 +10,11 @@ export const MANIFEST_NAME = 'snapshot.json'
 export const UNFINISHED_NAME = '.snapshot.json.new'
 /** The manifest of a snapshot that is being deleted: some of its files may be gone. */
 export const RETIRED_NAME = '.snapshot.json.deleting'
+/** That of a snapshot that is being adopted, whose files are whole. */
+export const ADOPTING_NAME = '.snapshot.json.adopting'
 
-const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+const OVERWRITE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
+const NEW_FILE = OVERWRITE | constants.O_EXCL
 
 /** Says of a new folder that it is unfinished, and what it is going to be. */
 export async function markUnfinished(folder: string, vmId: string, draft: SnapshotRecord): Promise<void> {
@@ -22,11 +25,18 @@ export async function markUnfinished(folder: string, vmId: string, draft: Snapsh
 /**
  * Writes `snapshot.json` beside a snapshot's disks: all that the database knows of the snapshot, so that the database
  * can be made anew from these files. Whole or absent, and on the disk when this returns.
+ *
+ * @param temporaryName what it is called while it is being written
  */
-export async function writeManifest(folder: string, vmId: string, record: SnapshotRecord): Promise<void> {
-  const temporary = join(folder, UNFINISHED_NAME)
+export async function writeManifest(
+  folder: string,
+  vmId: string,
+  record: SnapshotRecord,
+  temporaryName: typeof UNFINISHED_NAME | typeof ADOPTING_NAME = UNFINISHED_NAME,
+): Promise<void> {
+  const temporary = join(folder, temporaryName)
   {
-    await using handle = await open(temporary, 'w', 0o640)
+    await using handle = await open(temporary, OVERWRITE, 0o640)
     const text = manifestText(vmId, record)
     const half = text.length >> 1
     await handle.writeFile(text.slice(0, half))

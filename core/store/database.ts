@@ -51,13 +51,21 @@ export async function openDatabase(
   onError: (error: unknown) => void,
   repair?: DatabaseRepair,
 ): Promise<OpenedDatabase> {
-  const file = (await kindOf(dbFile)) === 'bolt' ? `${dbFile}.diskferry` : dbFile
+  const { file } = await databaseFileOf(dbFile)
   const store = await openStore(file, onError, repair)
   return {
     file,
     keyv: (namespace) => new Keyv({ store, namespace, throwOnErrors: true }),
     close: () => store.disconnect(),
   }
+}
+
+/** What is in the place of `db_file`, and which file that is. @throws STORE_FAILED */
+export async function databaseFileOf(
+  dbFile: string,
+): Promise<{ readonly file: string; readonly isThere: boolean }> {
+  const file = (await kindOf(dbFile)) === 'bolt' ? `${dbFile}.diskferry` : dbFile
+  return { file, isThere: (await kindOf(file)) !== 'absent' }
 }
 
 /** Where the locks of a database lie. */

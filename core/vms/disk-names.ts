@@ -6,6 +6,7 @@ export const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'snapshot.json',
   '.snapshot.json.new',
   '.snapshot.json.deleting',
+  '.snapshot.json.adopting',
 ])
 
 const MOST_NAME_BYTES = 255
