@@ -55,7 +55,9 @@ export async function openDatabase(
   const store = await openStore(file, onError, repair)
   return {
     file,
-    keyv: (namespace) => new Keyv({ store, namespace, throwOnErrors: true }),
+    // Keyv writes its namespace into the adapter, and iterates and clears by what stands there: each needs its own.
+    keyv: (namespace) =>
+      new Keyv({ store: Object.create(store) as KeyvSqlite, namespace, throwOnErrors: true }),
     close: () => store.disconnect(),
   }
 }

@@ -38,6 +38,22 @@ describe('the database', () => {
     await again.close()
   })
 
+  it('keeps namespaces apart also when several are in use: listing and clearing one leaves the others', async () => {
+    const database = await opened('several.db')
+    const [first, second] = [database.keyv('a'), database.keyv('b')]
+    await first.set('one', 1)
+    await second.set('two', 2)
+    const keysOf = async (keyv: typeof first) => {
+      const keys = []
+      for await (const [key] of keyv.iterator!(undefined)) keys.push(key)
+      return keys
+    }
+    assert.deepEqual([await keysOf(first), await keysOf(second)], [['one'], ['two']])
+    await first.clear()
+    assert.deepEqual([await keysOf(first), await keysOf(second)], [[], ['two']])
+    await database.close()
+  })
+
   it('of the ancestor is left as it is, and a file beside it is used', async () => {
     const bolt = Buffer.alloc(32_768)
     bolt.writeUInt32LE(0xed0cdaed, 16)
