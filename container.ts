@@ -27,12 +27,16 @@ import { AuditStore } from './core/audit/audit-store.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { loadPlugins } from './core/backends/plugin-loader.ts'
 import type { Inventory } from './core/inventory.ts'
+import type { Log } from './core/log.ts'
 import { MetricRegistry } from './core/metrics/metrics.ts'
 import { addProcessMetrics } from './core/metrics/process-metrics.ts'
 import { MountGuard } from './core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
 import type { Authenticator, Readiness } from './core/services.ts'
 import { DiskMaps } from './core/snapshots/disk-maps.ts'
+import { IndexRebuilder } from './core/snapshots/index-rebuilder.ts'
+import { Orphans } from './core/snapshots/orphans.ts'
+import { PlainAdoption } from './core/snapshots/plain-adoption.ts'
 import { SnapshotFiles } from './core/snapshots/snapshot-files.ts'
 import { SnapshotJournal } from './core/snapshots/snapshot-journal.ts'
 import { SnapshotMaps } from './core/snapshots/snapshot-maps.ts'
@@ -42,6 +46,8 @@ import { VmLocks } from './core/snapshots/vm-locks.ts'
 import type { BackendFactory } from './core/storage-backend.ts'
 import {
   AUDITS_NAMESPACE,
+  INDEX_NAMESPACE,
+  locksFolder,
   MANAGER_PINS_NAMESPACE,
   type OpenedDatabase,
   openDatabase,
@@ -74,6 +80,7 @@ export interface Server {
   /** Ready, but not listening. */
   readonly app: FastifyInstance
   readonly journal: SnapshotJournal
+  readonly index: IndexRebuilder
   readonly repositories: RepositoryCatalogue
   readonly audits: AuditService
   /** The database in use; beside the configured one where that is the ancestor's. */
@@ -97,20 +104,16 @@ export interface Server {
  * @param configDirectory where the configuration's relative module paths start
  */
 export async function createServer(config: Config, configDirectory: string, logger: Logger): Promise<Server> {
-  const registry = new BackendRegistry()
-  await loadPlugins(registry, config.backends, configDirectory, logger, {
-    reservedNames: Object.keys(FIRST_PARTY_BACKENDS),
-  })
-  for (const makeBackend of Object.values(FIRST_PARTY_BACKENDS))
-    registry.register(makeBackend({}), 'diskferry')
-  const database = await openDatabase(config.dbFile, (error) =>
-    logger.error({ err: error }, 'database error'),
+  const registry = await loadBackends(config, configDirectory, logger)
+  const database = await openDatabase(
+    config.dbFile,
+    (error) => logger.error({ err: error }, 'database error'),
+    { locks: { acquire: acquireFlock }, log: logger },
   )
 
   const container = root.createChildContainer()
   container.registerInstance(BackendRegistry, registry)
   provide(container, AUTHENTICATOR, () => authenticator(config, database))
-  provide(container, INVENTORY, () => inventory(config))
   provideCore(container, config, database, logger)
   provideAudits(container, config, database, logger)
   const get = container.resolve.bind(container)
@@ -137,6 +140,7 @@ export async function createServer(config: Config, configDirectory: string, logg
   return {
     app,
     journal: get(SnapshotJournal),
+    index: get(IndexRebuilder),
     repositories: get(RepositoryCatalogue),
     audits: get(AuditService),
     databaseFile: database.file,
@@ -152,13 +156,51 @@ export async function createServer(config: Config, configDirectory: string, logg
   }
 }
 
+/** What a command needs that looks at the server's state, or mends it, beside a running server or without one. */
+export interface Core {
+  readonly repositories: RepositoryCatalogue
+  readonly store: SnapshotStore
+  readonly disks: DiskMaps
+  readonly orphans: Orphans
+}
+
+/** @param configDirectory where the configuration's relative module paths start */
+export async function createCore(
+  config: Config,
+  configDirectory: string,
+  database: OpenedDatabase,
+  log: Log,
+): Promise<Core> {
+  const container = root.createChildContainer()
+  container.registerInstance(BackendRegistry, await loadBackends(config, configDirectory, log))
+  provideCore(container, config, database, log)
+  const get = container.resolve.bind(container)
+  return {
+    repositories: get(RepositoryCatalogue),
+    store: get(SnapshotStore),
+    disks: get(DiskMaps),
+    orphans: get(Orphans),
+  }
+}
+
+async function loadBackends(config: Config, configDirectory: string, log: Log): Promise<BackendRegistry> {
+  const registry = new BackendRegistry()
+  await loadPlugins(registry, config.backends, configDirectory, log, {
+    reservedNames: Object.keys(FIRST_PARTY_BACKENDS),
+  })
+  for (const makeBackend of Object.values(FIRST_PARTY_BACKENDS))
+    registry.register(makeBackend({}), 'diskferry')
+  return registry
+}
+
 function provideCore(
   container: DependencyContainer,
   config: Config,
   database: OpenedDatabase,
-  logger: Logger,
+  logger: Log,
 ): void {
   const get = container.resolve.bind(container)
+  provide(container, INVENTORY, () => inventory(config))
   provide(
     container,
     MountGuard,
@@ -168,7 +210,7 @@ function provideCore(
   provide(
     container,
     VmLocks,
-    () => new VmLocks({ acquire: acquireFlock }, `${database.file}.locks`, LOCK_PATIENCE_MS),
+    () => new VmLocks({ acquire: acquireFlock }, locksFolder(database.file), LOCK_PATIENCE_MS),
   )
   provide(
     container,
@@ -191,6 +233,32 @@ function provideCore(
     container,
     SnapshotJournal,
     () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger),
+  )
+  provide(
+    container,
+    IndexRebuilder,
+    () =>
+      new IndexRebuilder({
+        inventory: get(INVENTORY),
+        guard: get(MountGuard),
+        store: get(SnapshotStore),
+        locks: get(VmLocks),
+        marks: database.keyv(INDEX_NAMESPACE),
+        log: logger,
+      }),
+  )
+  provide(
+    container,
+    Orphans,
+    () =>
+      new Orphans({
+        inventory: get(INVENTORY),
+        guard: get(MountGuard),
+        store: get(SnapshotStore),
+        locks: get(VmLocks),
+        files: get(SnapshotFiles),
+        plain: new PlainAdoption(get(RepositoryCatalogue), get(SnapshotStore), get(VmLocks)),
+      }),
   )
   provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard), holdBeneath))
   provide(

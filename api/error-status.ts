@@ -47,6 +47,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   ),
   MANAGER_UNREACHABLE: unavailable('The OVM manager, which checks passwords, could not be asked.'),
   MAP_FAILED: serverError('The extents of a disk could not be read.'),
+  ORPHAN_REFUSED: SERVER_ERROR,
   PICKLE_INVALID: SERVER_ERROR,
   PRECONDITION_FAILED: { status: 412, error: 'Precondition Failed' },
   RANGE_NOT_SATISFIABLE: { status: 416, error: 'Range Not Satisfiable' },

@@ -29,12 +29,14 @@ function diskMembers(disk: DiskMap, snapshotId: string): string {
         zero_bytes: diff.zeroBytes,
       },
     }),
+    ...(disk.damage !== undefined && { damage: disk.damage }),
   }
   return JSON.stringify(members).slice(1, -1)
 }
 
-function snapshotMembers({ id, vmId, createdAt }: SnapshotMap): string {
-  return JSON.stringify({ id, vm_id: vmId, vmID: vmId, created_at: createdAt }).slice(1, -1)
+function snapshotMembers({ id, vmId, createdAt, damage }: SnapshotMap): string {
+  const state = damage === undefined ? { state: 'ready' } : { state: 'damaged', damage }
+  return JSON.stringify({ id, vm_id: vmId, vmID: vmId, created_at: createdAt, ...state }).slice(1, -1)
 }
 
 /** One flat loop: a generator inside a generator would cost more than the text of a chunk. */

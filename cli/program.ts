@@ -60,6 +60,48 @@ export function createProgram(): Command {
     })
 
   program
+    .command('doctor')
+    .description('check the configuration, database, repositories and snapshots; exit code 1 for a problem')
+    .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
+    .option('--json', 'a report for programs')
+    .action(async ({ config, json = false }: { config: string; json?: boolean }) => {
+      const { doctor } = await import('./doctor/doctor.ts')
+      process.exitCode = await doctor(config, { json }, process.stdout)
+    })
+
+  const orphans = program
+    .command('orphans')
+    .description("folders of snapshots that the database does not have, of this program or the exporter's")
+  orphans
+    .command('list')
+    .description('show them')
+    .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
+    .option('--json', 'a report for programs')
+    .action(async ({ config, json = false }: { config: string; json?: boolean }) => {
+      const { listOrphans } = await import('./orphans.ts')
+      await listOrphans(config, { json }, process.stdout)
+    })
+  orphans
+    .command('adopt')
+    .description('take whole ones into the database')
+    .argument('<id...>', 'as `orphans list` shows them')
+    .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
+    .option('--vm <name>', 'the VM of a snapshot that does not say whose it is')
+    .action(async (ids: readonly string[], { config, vm }: { config: string; vm?: string }) => {
+      const { adoptOrphans } = await import('./orphans.ts')
+      await adoptOrphans(config, ids, vm, process.stdout)
+    })
+  orphans
+    .command('remove')
+    .description('remove their files for good')
+    .argument('<id...>', 'as `orphans list` shows them')
+    .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
+    .action(async (ids: readonly string[], { config }: { config: string }) => {
+      const { removeOrphans } = await import('./orphans.ts')
+      await removeOrphans(config, ids, process.stdout)
+    })
+
+  program
     .command('conformance')
     .description('prove a storage backend on a real filesystem')
     .requiredOption('-b, --backend <module>', 'a name such as xfs, a package, or a path')

@@ -1,10 +1,14 @@
 import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { createServer, type Server } from '../container.ts'
 import { DiskferryError, describe, systemCode } from '../core/errors.ts'
 import { createLogger } from './logger.ts'
+
+/** A start does not wait for a repository that hangs: its snapshots come when it answers. */
+const REBUILD_PATIENCE_MS = 30_000
 
 export interface RunningServer {
   /** `https://127.0.0.1:5544` */
@@ -45,6 +49,7 @@ export async function startServer(
   logger: Logger,
 ): Promise<RunningServer> {
   const server = await createServer(config, configDirectory, logger)
+  const stopped = new AbortController()
   if (server.databaseFile !== config.dbFile) {
     logger.warn(
       { db_file: config.dbFile, used: server.databaseFile },
@@ -53,15 +58,22 @@ export async function startServer(
   }
   try {
     await server.journal.recoverAll()
+    const rebuilt = server.index.catchUp(stopped.signal)
+    await Promise.race([rebuilt, delay(REBUILD_PATIENCE_MS, undefined, { ref: false })])
+    const rebuilding = rebuilt.then(() => server.index.keepUp(stopped.signal))
     await logRepositories(server, logger)
     const address = await listen(server, config)
     logger.info({ address, pid: process.pid }, 'listening')
     return {
       address,
       reload: () => reload(server, config, logger),
-      stop: () => stop(server, config.api.shutdownGraceMs, logger),
+      async stop() {
+        stopped.abort()
+        await stop(server, config.api.shutdownGraceMs, logger, rebuilding)
+      },
     }
   } catch (error) {
+    stopped.abort()
     await server.app.close()
     await server.close()
     throw error
@@ -112,7 +124,12 @@ async function reload(server: Server, { api }: Config, logger: Logger): Promise<
   }
 }
 
-async function stop({ app, close }: Server, graceMs: number, logger: Logger): Promise<void> {
+async function stop(
+  { app, close }: Server,
+  graceMs: number,
+  logger: Logger,
+  rebuilding: Promise<void>,
+): Promise<void> {
   const impatience = setTimeout(() => {
     logger.warn({ grace_ms: graceMs }, 'requests were still running after the grace period and are cut off')
     app.server.closeAllConnections()
@@ -121,6 +138,7 @@ async function stop({ app, close }: Server, graceMs: number, logger: Logger): Pr
     await app.close()
   } finally {
     clearTimeout(impatience)
+    await Promise.race([rebuilding, delay(graceMs, undefined, { ref: false })])
     await close()
   }
 }

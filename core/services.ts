@@ -90,6 +90,8 @@ export interface DiskMap extends DiskSnapshot {
   readonly chunks: Iterable<Chunk>
   /** Only with compareTo, and only when the older snapshot has this disk. */
   readonly diff?: DiskDiff
+  /** Only in a list: why the disk can't be served. Its one chunk is then the whole disk, never nothing. */
+  readonly damage?: string
 }
 
 export interface SnapshotMap {
@@ -98,6 +100,8 @@ export interface SnapshotMap {
   /** ISO 8601, UTC, milliseconds. */
   readonly createdAt: string
   readonly disks: readonly DiskMap[]
+  /** Only in a list: why the snapshot can't be served. */
+  readonly damage?: string
 }
 
 export interface MapOptions {

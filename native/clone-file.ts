@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, link, open, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { faultPoint } from '../core/fault-points.ts'
 import { callAsync, ioctlNumber } from './libc.ts'
 import { SystemCallError } from './system-call-error.ts'
 
@@ -47,6 +48,7 @@ export async function cloneFile(
   const hidden = join(dirname(target), `.clone-${randomBytes(9).toString('hex')}`)
   const hiddenHandle = await open(hidden, 'wx', 0o600)
   try {
+    faultPoint('clone.hidden')
     {
       await using targetHandle = hiddenHandle
       const files = [
@@ -55,6 +57,7 @@ export async function cloneFile(
       ] as const
       await prepare?.(...files)
       await ficlone(...files)
+      faultPoint('clone.filled')
       await targetHandle.sync()
     }
     signal?.throwIfAborted()
@@ -69,5 +72,6 @@ export async function cloneFile(
 
 async function moveByLink(hidden: string, target: string): Promise<void> {
   await link(hidden, target)
+  faultPoint('clone.named')
   await unlink(hidden)
 }

@@ -23,7 +23,7 @@ interface Layer {
 /** cli, api -> core <- backends -> native; inventory -> core; config is a leaf; conformance is what its users are. */
 const LAYERS: Readonly<Record<string, Layer>> = {
   core: { ours: [], packages: [/^keyv$/, /^@keyv\/sqlite$/] },
-  native: { ours: ['core/index.ts'], packages: [/^koffi$/] },
+  native: { ours: ['core/index.ts', 'core/fault-points.ts'], packages: [/^koffi$/] },
   backends: { ours: ['core/index.ts', 'native/index.ts'], packages: [] },
   conformance: { ours: ['core/index.ts', 'native/index.ts'], packages: [] },
   inventory: { ours: ['core/'], packages: [/^pickleparser$/] },

@@ -55,19 +55,22 @@ const disk = {
     size: { type: 'integer', minimum: 0 },
     backend: { type: 'string' },
     diff,
+    damage: { type: 'string', description: 'Only of a damaged disk: why it cannot be served.' },
   },
 }
 
 export const snapshotSchema = {
   $id: 'Snapshot',
   type: 'object',
-  required: ['id', 'vm_id', 'vmID', 'created_at', 'disks'],
+  required: ['id', 'vm_id', 'vmID', 'created_at', 'state', 'disks'],
   additionalProperties: false,
   properties: {
     id: { type: 'string' },
     vm_id: { type: 'string' },
     vmID: { type: 'string', description: 'The same as `vm_id`.' },
     created_at: { type: 'string', format: 'date-time' },
+    state: { type: 'string', enum: ['ready', 'damaged'], description: '`damaged` only in a list.' },
+    damage: { type: 'string', description: 'Only of a damaged snapshot: why it cannot be served.' },
     disks: { type: 'array', items: disk },
   },
 }

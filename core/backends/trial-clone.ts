@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, systemCode } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import { shownPath } from '../held-path.ts'
 import type { CompatibilityReport, StorageBackend } from '../storage-backend.ts'
-
-export const TRIAL_PREFIX = '.diskferry-trial-'
 
 /** Longer than any filesystem keeps inside the inode, and not a multiple of a block. */
 const TRIAL_BYTES = 256 * 1024 + 1
@@ -23,7 +22,7 @@ export async function trialClone(
   explain: (error: unknown) => readonly string[] = (error) => [describe(error)],
   signal?: AbortSignal,
 ): Promise<CompatibilityReport> {
-  const name = `${TRIAL_PREFIX}${process.pid}-${randomBytes(6).toString('hex')}`
+  const name = `.trial-${randomBytes(6).toString('hex')}`
   const source = join(directory, name)
   const target = join(directory, `${name}.clone`)
   const content = randomBytes(TRIAL_BYTES)
@@ -34,7 +33,9 @@ export async function trialClone(
   let report: CompatibilityReport
   try {
     await writeNew(source, content)
+    faultPoint('trial.written')
     await clone(source, target, signal)
+    faultPoint('trial.cloned')
     await overwriteFirstByte(source, content)
     report = (await holds(target, content))
       ? { compatible: true, reasons: [] }

@@ -1,16 +1,14 @@
-import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BackendChoice, BackendRegistry } from '../backends/backend-registry.ts'
-import { TRIAL_PREFIX } from '../backends/trial-clone.ts'
 import { describe, systemCode } from '../errors.ts'
-import type { HeldPath, HoldBeneath } from '../held-path.ts'
+import type { HoldBeneath } from '../held-path.ts'
 import type { Mount } from '../storage-backend.ts'
 import { ensureFolder } from './ensure-folder.ts'
 import { SNAPSHOTS_FOLDER } from './paths.ts'
+import { makeTrialFolder, removeStaleTrials } from './trial-folder.ts'
 
 /** A check writes to the repository, so a list that is asked for every second must not check every time. */
 const FRESH_FOR_MS = 60_000
-const STALE_TRIAL_MS = 3_600_000
 
 interface Entry {
   readonly choice: Promise<BackendChoice>
@@ -45,37 +43,22 @@ export class CompatibilityCache {
   }
 
   async #check(root: string, mount: Mount): Promise<BackendChoice> {
-    const folder = join(root, SNAPSHOTS_FOLDER)
-    if (!this.#registry.knows(mount)) return this.#registry.choose({ mount, trialDirectory: folder })
-    let opened: HeldPath
+    const directory = join(root, SNAPSHOTS_FOLDER)
+    // Gives the reason, and writes nothing.
+    if (!this.#registry.knows(mount)) return this.#registry.choose({ mount, trialDirectory: directory })
+    // What the check says tells more than why its folder can't be removed.
+    let choice: BackendChoice | undefined
     try {
-      await ensureFolder(folder)
-      opened = await this.#hold(root, folder)
-    } catch (error) {
-      return { backend: undefined, reasons: [folderReason(folder, error)] }
-    }
-    await using held = opened
-    try {
+      await ensureFolder(directory)
+      await using held = await this.#hold(root, directory)
       await removeStaleTrials(held.path)
+      await using trial = await makeTrialFolder(held.path)
+      choice = await this.#registry.choose({ mount, trialDirectory: trial.path })
     } catch (error) {
-      return { backend: undefined, reasons: [folderReason(folder, error)] }
+      if (choice === undefined || choice.backend !== undefined)
+        return { backend: undefined, reasons: [folderReason(directory, error)] }
     }
-    return await this.#registry.choose({ mount, trialDirectory: held.path })
-  }
-}
-
-/** Trial files of a program that was killed in the middle of a check. */
-async function removeStaleTrials(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    if (!name.startsWith(TRIAL_PREFIX)) continue
-    const path = join(directory, name)
-    try {
-      const { mtimeMs } = await lstat(path)
-      if (Date.now() - mtimeMs > STALE_TRIAL_MS) await rm(path, { force: true })
-    } catch (error) {
-      // Another check has ended meanwhile, here or in another process, and took its own files away.
-      if (systemCode(error) !== 'ENOENT') throw error
-    }
+    return choice
   }
 }
 

@@ -56,6 +56,22 @@ export class DiskMaps {
     return { ...publicPart(disk), chunks: toChunks(list, options) }
   }
 
+  /**
+   * As `allocated`, but a damaged disk is shown as one: with the reason, and with a chunk for all of it, since no chunks
+   * would tell a client that does not know the reason that the disk is empty.
+   *
+   * @throws MAP_FAILED, REPOSITORY_NOT_MOUNTED
+   */
+  async allocatedOrDamaged(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+    try {
+      return await this.allocated(disk, options, signal)
+    } catch (error) {
+      if (!(error instanceof DiskferryError) || error.code !== 'SNAPSHOT_DAMAGED') throw error
+      const whole = { start: 0, length: disk.size, physicalStart: 0, zero: false }
+      return { ...publicPart(disk), chunks: disk.size === 0 ? [] : [whole], damage: error.message }
+    }
+  }
+
   /** What differs from the same disk in an older snapshot. @throws DIFF_FAILED and as `allocated` */
   async changed(
     base: DiskRecord,

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemCode } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
@@ -30,7 +31,9 @@ export async function removeTree(parent: string, name: string): Promise<void> {
     for (const entry of await readdir(inside, { withFileTypes: true })) {
       if (entry.isDirectory()) await removeTree(inside, entry.name)
       else await unlinkIfThere(join(inside, entry.name))
+      faultPoint('remove.file')
     }
+    faultPoint('remove.emptied')
   }
   await rmdir(path)
 }

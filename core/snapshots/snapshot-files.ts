@@ -2,11 +2,18 @@ import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError, describe } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
-import { makeSnapshotFolder, removeSnapshotFolder, snapshotFolder, syncFolder } from './snapshot-folder.ts'
-import { writeManifest } from './snapshot-manifest.ts'
+import {
+  makeSnapshotFolder,
+  removeSnapshotFolder,
+  retireSnapshotFolder,
+  snapshotFolder,
+  syncFolder,
+} from './snapshot-folder.ts'
+import { markUnfinished, writeManifest } from './snapshot-manifest.ts'
 import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
 
 /** A disk that is to be cloned, with the record that is written before it is. */
@@ -41,7 +48,11 @@ export class SnapshotFiles {
     await using folders = new HeldFolders()
     try {
       for (const [root, { source }] of firstTaskByRoot(tasks)) {
-        folders.add(root, await makeSnapshotFolder(root, draft.id, source.mount, this.#guard, this.#hold))
+        const folder = await makeSnapshotFolder(root, draft.id, source.mount, this.#guard, this.#hold)
+        folders.add(root, folder)
+        faultPoint('create.folder-made')
+        await markUnfinished(folder.path, vmId, draft)
+        faultPoint('create.marked-unfinished')
       }
       const disks = await this.#cloneAll(tasks, folders, signal)
       const made: SnapshotRecord = { ...draft, state: 'ready', disks }
@@ -51,6 +62,7 @@ export class SnapshotFiles {
         await syncFolder(folder)
         // Not join(), which would take the descriptor away instead of asking the kernel for the folder above.
         await syncFolder(`${folder}/..`)
+        faultPoint('create.synced')
       }
       return made
     } catch (error) {
@@ -75,16 +87,25 @@ export class SnapshotFiles {
   /** Removes all files of a snapshot, as far as they are there. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY */
   async remove(vmId: string, record: SnapshotRecord): Promise<void> {
     await this.assertRemovable(record)
-    for (const root of rootsOf(record)) {
-      try {
-        await removeSnapshotFolder(root, record.id, this.#guard, this.#hold)
-      } catch (error) {
-        throw backendFailure(
-          error,
-          'INTERNAL',
-          `VM ${vmId}: the files of snapshot ${record.id} can't be removed`,
-        )
+    await this.removeFolders(record.id, rootsOf(record), `VM ${vmId}`)
+  }
+
+  /**
+   * Removes the folders of a snapshot, as far as they are there.
+   *
+   * @param whose begins the message of an error
+   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY
+   */
+  async removeFolders(id: string, roots: readonly string[], whose: string): Promise<void> {
+    try {
+      // First in every repository: what is left of a snapshot in one must not look whole when it is half gone in another.
+      for (const root of roots) {
+        await retireSnapshotFolder(root, id, this.#guard, this.#hold)
+        faultPoint('remove.retired')
       }
+      for (const root of roots) await removeSnapshotFolder(root, id, this.#guard, this.#hold)
+    } catch (error) {
+      throw backendFailure(error, 'INTERNAL', `${whose}: the files of snapshot ${id} can't be removed`)
     }
   }
 
@@ -127,6 +148,7 @@ export class SnapshotFiles {
     await using disk = opened
     if (!disk.stats.isFile()) throw refused('is no longer a regular file')
     await source.backend.clone(disk.path, target, signal)
+    faultPoint('create.cloned')
     const { size } = await lstat(target)
     if (!Number.isSafeInteger(size)) {
       throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)

@@ -1,15 +1,17 @@
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DiskferryError, systemCode } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import { ensureFolder } from '../repositories/ensure-folder.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import type { Mount } from '../storage-backend.ts'
 import { removeTree } from './remove-tree.ts'
+import { retireManifest } from './snapshot-manifest.ts'
 
-/** No id that we did not make ourselves ever becomes part of a path. */
-const SNAPSHOT_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+/** The only names of folders that are snapshots: no other id ever becomes part of a path. */
+export const SNAPSHOT_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** Where a snapshot's files lie in a repository. */
 export function snapshotFolder(root: string, snapshotId: string): string {
@@ -42,6 +44,35 @@ export async function makeSnapshotFolder(
 }
 
 /**
+ * Makes of a snapshot's folder something that nobody takes for a snapshot; does nothing where it is gone already.
+ *
+ * @throws REPOSITORY_NOT_MOUNTED, or the system's error
+ */
+export async function retireSnapshotFolder(
+  root: string,
+  snapshotId: string,
+  guard: MountGuard,
+  hold: HoldBeneath,
+): Promise<void> {
+  const path = snapshotFolder(root, snapshotId)
+  await guard.assertMounted(root)
+  let opened: HeldPath
+  try {
+    opened = await hold(root, path)
+  } catch (error) {
+    // A link or a file in its place is no snapshot, and is removed later.
+    if (NO_FOLDER.has(systemCode(error))) return
+    throw error
+  }
+  await using folder = opened
+  if (!folder.stats.isDirectory()) return
+  await retireManifest(folder.path)
+  await syncFolder(folder.path)
+}
+
+const NO_FOLDER: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
+
+/**
  * Removes a snapshot's folder with all in it; does nothing where it is gone already. A link in it is removed, never
  * followed.
  *
@@ -59,12 +90,15 @@ export async function removeSnapshotFolder(
   try {
     opened = await hold(root, dirname(folder))
   } catch (error) {
+    // Where nothing was ever made there is no folder of snapshots either.
     if (systemCode(error) === 'ENOENT') return
     throw error
   }
   await using parent = opened
   await removeTree(parent.path, snapshotId)
+  faultPoint('remove.folder')
   await syncFolder(parent.path)
+  faultPoint('remove.synced')
 }
 
 /** Makes the names in a folder survive a crash; fsync(2). */

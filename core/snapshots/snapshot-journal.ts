@@ -1,4 +1,5 @@
 import { describe } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { Log } from '../log.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
 import type { SnapshotRecord, VmRecord } from './snapshot-record.ts'
@@ -30,12 +31,15 @@ export class SnapshotJournal {
   async settled(vmId: string): Promise<VmRecord> {
     const record = await this.#store.read(vmId)
     if (record.snapshots.every((snapshot) => snapshot.state === 'ready')) return record
+    faultPoint('recover.found')
     const kept: SnapshotRecord[] = []
     for (const snapshot of record.snapshots) {
       if (snapshot.state === 'ready' || !(await this.#clear(vmId, snapshot))) kept.push(snapshot)
     }
+    faultPoint('recover.removed')
     const settled = { ...record, snapshots: kept }
     await this.#store.write(settled)
+    faultPoint('recover.forgotten')
     return settled
   }
 
@@ -49,12 +53,18 @@ export class SnapshotJournal {
     make: () => Promise<{ readonly record: SnapshotRecord; readonly result: Result }>,
   ): Promise<Result> {
     await this.#store.write({ ...before, snapshots: [...before.snapshots, draft] })
+    faultPoint('create.recorded')
     try {
       const { record, result } = await make()
       await this.#store.write({ ...before, snapshots: [...before.snapshots, record] })
+      faultPoint('create.ready')
       return result
     } catch (error) {
-      if (await this.#clear(before.vmId, draft)) await this.#forgetAfterFailure(before)
+      if (await this.#clear(before.vmId, draft)) {
+        faultPoint('rollback.removed')
+        await this.#forgetAfterFailure(before)
+        faultPoint('rollback.forgotten')
+      }
       throw error
     }
   }
@@ -67,9 +77,12 @@ export class SnapshotJournal {
       known.id === snapshot.id ? { ...known, state: 'deleting' as const } : known,
     )
     await this.#store.write({ ...before, snapshots: marked })
+    faultPoint('delete.marked')
     await this.#files.remove(before.vmId, snapshot)
+    faultPoint('delete.removed')
     const after = { ...before, snapshots: others }
     await this.#store.write(after)
+    faultPoint('delete.forgotten')
     return after
   }
 

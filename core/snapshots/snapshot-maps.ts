@@ -20,6 +20,20 @@ export class SnapshotMaps {
     return this.#collect(vmId, snapshot, (disk) => this.#disks.allocated(disk, options, signal))
   }
 
+  /** For a list, which one damaged snapshot must not spoil. @throws as DiskMaps.allocatedOrDamaged */
+  async listed(
+    vmId: string,
+    snapshot: SnapshotRecord,
+    options: MapOptions,
+    signal?: AbortSignal,
+  ): Promise<SnapshotMap> {
+    const map = await this.#collect(vmId, snapshot, (disk) =>
+      this.#disks.allocatedOrDamaged(disk, options, signal),
+    )
+    const damage = map.disks.flatMap((disk) => disk.damage ?? [])
+    return damage.length === 0 ? map : { ...map, damage: damage.join('; ') }
+  }
+
   /**
    * A disk that the base lacks comes whole.
    *

@@ -1,5 +1,6 @@
 import type { DistrustedPairs } from '../audit/audit-store.ts'
 import { DiskferryError } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { MapOptions, OpenDisk, SnapshotMap, Snapshots } from '../services.ts'
 import { type SnapshotIds, type VmCatalogue, type VmPlan, vmNotFound } from '../vms/vm-catalogue.ts'
 import type { DiskMaps } from './disk-maps.ts'
@@ -44,6 +45,7 @@ export class SnapshotService implements Snapshots {
           const record = await files.make(vmId, draft, tasks, signal)
           // The map belongs to the answer: without it the client would not know what to fetch.
           const result = await maps.allocated(vmId, record, options, signal)
+          faultPoint('create.mapped')
           if (signal?.aborted) throw new DiskferryError('ABORTED', `VM ${vmId}: the client went away`)
           return { record, result }
         })
@@ -56,8 +58,16 @@ export class SnapshotService implements Snapshots {
     const snapshots = await this.#ready(vmId)
     if (snapshots.length === 0 && !(await this.#parts.vms.has(vmId, signal))) throw vmNotFound(vmId)
     const maps: SnapshotMap[] = []
-    for (const snapshot of snapshots) maps.push(await this.#allocated(vmId, snapshot, options, signal))
-    return maps
+    for (const snapshot of snapshots) {
+      const map = await this.#unlessDeleted(vmId, [snapshot], () =>
+        this.#parts.maps.listed(vmId, snapshot, options, signal),
+      )
+      maps.push(map)
+    }
+    if (maps.every(({ damage }) => damage === undefined)) return maps
+    // One that was deleted meanwhile is not damaged but gone.
+    const still = new Set((await this.#ready(vmId)).map(({ id }) => id))
+    return maps.filter(({ id, damage }) => damage === undefined || still.has(id))
   }
 
   async get(
@@ -101,7 +111,10 @@ export class SnapshotService implements Snapshots {
       vmId,
       async () => {
         let record = await journal.settled(vmId)
-        for (const snapshot of record.snapshots) record = await journal.delete(record, snapshot)
+        for (const snapshot of record.snapshots) {
+          record = await journal.delete(record, snapshot)
+          faultPoint('purge.next')
+        }
       },
       signal,
     )

@@ -2,7 +2,29 @@ import { basename } from 'node:path'
 import type { VmDisk } from '../inventory.ts'
 
 /** Kept beside the disks in a snapshot's folder. */
-const RESERVED: ReadonlySet<string> = new Set(['snapshot.json'])
+export const RESERVED_NAMES: ReadonlySet<string> = new Set([
+  'snapshot.json',
+  '.snapshot.json.new',
+  '.snapshot.json.deleting',
+  '.snapshot.json.adopting',
+])
+
+const MOST_NAME_BYTES = 255
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in it
+const NOT_IN_NAMES = /[/\x00-\x1f\x7f]/
+
+/** Can it be the name of a disk's file in a snapshot's folder, and of nothing outside it? */
+export function isDiskName(name: unknown): name is string {
+  return (
+    typeof name === 'string' &&
+    name !== '' &&
+    name !== '.' &&
+    name !== '..' &&
+    Buffer.byteLength(name) <= MOST_NAME_BYTES &&
+    !NOT_IN_NAMES.test(name) &&
+    !RESERVED_NAMES.has(name)
+  )
+}
 
 /**
  * The name of each disk in the API and in the snapshot's folder: its file's name; for a later disk whose file is
@@ -10,7 +32,7 @@ const RESERVED: ReadonlySet<string> = new Set(['snapshot.json'])
  * snapshot.
  */
 export function diskNames(disks: readonly VmDisk[]): readonly string[] {
-  const taken = new Set(RESERVED)
+  const taken = new Set(RESERVED_NAMES)
   return disks.map(({ path, deviceName }) => {
     const plain = basename(path) || deviceName
     let name = plain

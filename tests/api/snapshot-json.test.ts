@@ -30,6 +30,7 @@ describe('snapshotJson()', () => {
       vm_id: 'vm\n',
       vmID: 'vm\n',
       created_at: CREATED_AT,
+      state: 'ready',
       disks: [
         {
           parent_path: '/OVS/Repositories/r1/VirtualDisks/system.img',
@@ -55,6 +56,18 @@ describe('snapshotJson()', () => {
     assert.deepEqual(empty.disks[0].chunks, [])
     assert.ok(!('diff' in empty.disks[0]))
     assert.deepEqual(JSON.parse(await text(snapshotJson(snapshotMap('s', 'v', [])))).disks, [])
+  })
+
+  it('writes of a damaged snapshot that it is, and why', async () => {
+    const damage = 'the file of disk system.img is missing'
+    const damaged = { ...snapshotMap('s', 'v', [{ damage }, {}]), damage }
+    const json = await text(snapshotListJson([damaged]))
+    assert.equal(await schemaViolation(LIST, json), undefined)
+    const [{ state, damage: reason, disks }] = JSON.parse(json)
+    assert.deepEqual(
+      [state, reason, disks[0].damage, 'damage' in disks[1]],
+      ['damaged', damage, damage, false],
+    )
   })
 
   it('writes lists of none, one and several', async () => {

@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { formatPasswordHash } from '../../config/password-hash-format.ts'
 import { makeCertificate } from './certificate.ts'
@@ -43,6 +44,10 @@ export interface TestServer extends AsyncDisposable {
   readonly configFile: string
   /** What it has logged so far. Lines that are not JSON are kept as `{ text }`. */
   readonly logs: readonly LogLine[]
+  /** Resolves at its end with the signal that ended it; null when it exited by itself. */
+  readonly ended: Promise<NodeJS.Signals | null>
+  /** Waits for a line of its log, or finds it there. */
+  logged(wanted: (line: LogLine) => boolean): Promise<LogLine>
   /** What it wrote to standard error so far. */
   stderr(): string
   /** SIGTERM; waits for the end. @returns the exit code; null when a signal ended it */
@@ -81,6 +86,16 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
     pid: child.pid!,
     configFile,
     logs,
+    ended: ended.then(([, signal]) => signal),
+    async logged(wanted: (line: LogLine) => boolean) {
+      for (;;) {
+        const found = logs.find(wanted)
+        if (found !== undefined) return found
+        await once(child.stdout, 'data')
+        // The line reader takes it in the same turn, after us.
+        await setImmediate()
+      }
+    },
     stderr: () => errors,
     async stop() {
       child.kill('SIGTERM')

@@ -114,6 +114,19 @@ snapshotTest(
       failsWith('SNAPSHOT_DAMAGED', /1048576 bytes/),
     )
     await assert.rejects(core.snapshots.get(VM, id, WHOLE), failsWith('SNAPSHOT_DAMAGED'))
+    const next = await core.snapshots.create(VM, WHOLE)
+    const [listed, beside] = await core.snapshots.list(VM, WHOLE)
+    assert.match(listed?.damage ?? '', /disk\.img has 1048576 bytes where 8388608 were recorded/)
+    assert.deepEqual(
+      [...listed!.disks[0]!.chunks],
+      [{ start: 0, length: 8 * MIB, physicalStart: 0, zero: false }],
+    )
+    assert.equal(beside?.id, next.id)
+    assert.equal(beside?.damage, undefined)
+    await assert.rejects(
+      core.snapshots.get(VM, next.id, { squash: true, compareTo: id }),
+      failsWith('SNAPSHOT_DAMAGED'),
+    )
     await rm(path)
     await assert.rejects(core.snapshots.get(VM, id, WHOLE), failsWith('SNAPSHOT_DAMAGED', /missing/))
     await mkdir(path)

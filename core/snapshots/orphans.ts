@@ -1,0 +1,163 @@
+import { DiskferryError } from '../errors.ts'
+import type { Inventory, InventoryListing } from '../inventory.ts'
+import type { MountGuard } from '../repositories/mount-guard.ts'
+import { type MountedRepository, mountedRepository } from '../repositories/mounted-repository.ts'
+import { addToIndex } from './add-to-index.ts'
+import { placeManifest } from './place-manifest.ts'
+import type { PlainAdoption } from './plain-adoption.ts'
+import type { SnapshotFiles } from './snapshot-files.ts'
+import type { SnapshotStore } from './snapshot-store.ts'
+import { type FolderState, type SurveyedFolder, surveySnapshots } from './snapshot-survey.ts'
+import type { VmLocks } from './vm-locks.ts'
+
+/** The folders of one snapshot that the index does not have, one in each repository that has a part of it. */
+export interface Orphan {
+  readonly id: string
+  /** That of the folder that is furthest from being whole. */
+  readonly state: FolderState
+  /** As its `snapshot.json` says; undefined where there is none that can be believed. */
+  readonly vmId?: string
+  readonly createdAt?: string
+  /** Why it is not usable as it is. */
+  readonly reason: string
+  readonly parts: readonly OrphanPart[]
+}
+
+export interface OrphanPart {
+  readonly folder: SurveyedFolder
+  readonly home: MountedRepository
+}
+
+export interface OrphansParts {
+  readonly inventory: Inventory
+  readonly guard: MountGuard
+  readonly store: SnapshotStore
+  readonly locks: VmLocks
+  readonly files: SnapshotFiles
+  readonly plain: PlainAdoption
+}
+
+const WORST_FIRST = ['deleting', 'unfinished', 'unreadable', 'plain', 'whole'] as const
+
+const REASONS: Readonly<Record<FolderState, string>> = {
+  deleting: 'half deleted: some of its files may be gone',
+  unfinished: 'half made, or being made by another server: it is not whole',
+  unreadable: 'its snapshot.json can not be believed',
+  plain: 'it has no snapshot.json: it may be of the Coriolis OVM exporter',
+  whole: 'it is whole, but the database does not have it',
+}
+
+/** Finds the folders of snapshots that belong to no record, and takes them in or away when somebody asks for it. */
+export class Orphans {
+  readonly #parts: OrphansParts
+
+  constructor(parts: OrphansParts) {
+    this.#parts = parts
+  }
+
+  /** In the repositories that are mounted now. @throws INVENTORY_UNREADABLE, STORE_FAILED, or the system's error */
+  async list(signal?: AbortSignal): Promise<readonly Orphan[]> {
+    const found = new Map<string, OrphanPart[]>()
+    for (const home of await this.#mounted(await this.#parts.inventory.read(signal))) {
+      for await (const folder of surveySnapshots(home.root, signal)) {
+        found.set(folder.id, [...(found.get(folder.id) ?? []), { folder, home }])
+      }
+      // Had it been unmounted meanwhile, what lies below would have passed for it.
+      await this.#parts.guard.assertMounted(home.root, home.mount)
+    }
+    // After the folders: the record of a snapshot that is being made is there before its folder.
+    const known = await this.#knownIds()
+    return [...found.entries()]
+      .filter(([id]) => !known.has(id))
+      .map(([id, parts]) => orphan(id, parts))
+      .sort((left, right) => (left.id < right.id ? -1 : 1))
+  }
+
+  /**
+   * Takes an orphan into the index.
+   *
+   * @param vmId of a snapshot without `snapshot.json`; when left out it is the one VM whose disks it has
+   * @returns the VM that has it now
+   * @throws SNAPSHOT_NOT_FOUND, ORPHAN_REFUSED, VM_BUSY, REPOSITORY_NOT_MOUNTED
+   */
+  async adopt(id: string, vmId?: string, signal?: AbortSignal): Promise<string> {
+    const { inventory, store, locks, plain } = this.#parts
+    const found = await this.#find(id, signal)
+    if (found.state === 'deleting' || found.state === 'unfinished')
+      throw refused(id, `${found.reason}; remove it`)
+    const listing = await inventory.read(signal)
+    if (found.state !== 'whole') return plain.adopt(found, listing, vmId, signal)
+    if (vmId !== undefined && vmId !== found.vmId)
+      throw refused(id, `its snapshot.json says that it is of VM ${found.vmId}`)
+    const { folder, home } = found.parts[0]!
+    const placement = placeManifest(
+      folder.manifest!,
+      home,
+      listing.repositories,
+      await this.#mounted(listing),
+    )
+    if ('refused' in placement) throw refused(id, placement.refused)
+    if ('notMounted' in placement) {
+      throw refused(id, `it has disks in '${placement.notMounted.mountPoint}': mount that first`)
+    }
+    await addToIndex(store, locks, found.vmId!, placement.record)
+    return found.vmId!
+  }
+
+  /** Removes an orphan's files for good. @throws SNAPSHOT_NOT_FOUND, VM_BUSY, REPOSITORY_READ_ONLY */
+  async remove(id: string, signal?: AbortSignal): Promise<void> {
+    const { locks, files } = this.#parts
+    const { vmId } = await this.#find(id, signal)
+    await locks.hold(
+      vmId ?? `orphan ${id}`,
+      async () => {
+        // Again, with the lock: a server may have taken it in meanwhile.
+        const { parts } = await this.#find(id, signal)
+        await files.removeFolders(
+          id,
+          parts.map(({ home }) => home.root),
+          `orphan ${id}`,
+        )
+      },
+      signal,
+    )
+  }
+
+  async #find(id: string, signal: AbortSignal | undefined): Promise<Orphan> {
+    const found = (await this.list(signal)).find((candidate) => candidate.id === id)
+    if (found !== undefined) return found
+    throw new DiskferryError(
+      'SNAPSHOT_NOT_FOUND',
+      `no mounted repository has an orphan ${JSON.stringify(id)}; \`diskferry orphans list\` shows those that there are`,
+    )
+  }
+
+  async #knownIds(): Promise<ReadonlySet<string>> {
+    const known = new Set<string>()
+    for (const vmId of await this.#parts.store.vmIds()) {
+      for (const { id } of (await this.#parts.store.read(vmId)).snapshots) known.add(id)
+    }
+    return known
+  }
+
+  async #mounted({ repositories }: InventoryListing): Promise<readonly MountedRepository[]> {
+    const found = repositories.map((repository) => mountedRepository(repository, this.#parts.guard))
+    return (await Promise.all(found)).filter((repository) => repository !== undefined)
+  }
+}
+
+function orphan(id: string, parts: readonly OrphanPart[]): Orphan {
+  const worst = WORST_FIRST.find((state) => parts.some(({ folder }) => folder.state === state))!
+  const { manifest, reason } = parts.find(({ folder }) => folder.state === worst)!.folder
+  return {
+    id,
+    state: worst,
+    parts,
+    reason: reason === undefined ? REASONS[worst] : `${REASONS[worst]}: ${reason}`,
+    ...(manifest !== undefined && { vmId: manifest.vmId, createdAt: manifest.createdAt }),
+  }
+}
+
+export function refused(id: string, why: string): DiskferryError {
+  return new DiskferryError('ORPHAN_REFUSED', `snapshot ${id} can't be adopted: ${why}`)
+}

@@ -1,0 +1,116 @@
+import { join } from 'node:path'
+import type { InventoryListing, VirtualMachine, VmDisk } from '../inventory.ts'
+import type { RepositoryCatalogue } from '../repositories/repository-catalogue.ts'
+import { diskNames } from '../vms/disk-names.ts'
+import { addToIndex } from './add-to-index.ts'
+import { type Orphan, refused } from './orphans.ts'
+import { snapshotFolder, syncFolder } from './snapshot-folder.ts'
+import { ADOPTING_NAME, writeManifest } from './snapshot-manifest.ts'
+import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
+import type { SnapshotStore } from './snapshot-store.ts'
+import type { VmLocks } from './vm-locks.ts'
+
+/** Makes a snapshot of ours of files that have no `snapshot.json`, as the Coriolis OVM exporter leaves them. */
+export class PlainAdoption {
+  readonly #repositories: RepositoryCatalogue
+  readonly #store: SnapshotStore
+  readonly #locks: VmLocks
+
+  constructor(repositories: RepositoryCatalogue, store: SnapshotStore, locks: VmLocks) {
+    this.#repositories = repositories
+    this.#store = store
+    this.#locks = locks
+  }
+
+  /**
+   * The files must be called like the disks that the VM writes, each and no other: half a snapshot is none.
+   *
+   * @returns the VM
+   * @throws ORPHAN_REFUSED, VM_BUSY, or the system's error
+   */
+  async adopt(
+    orphan: Orphan,
+    listing: InventoryListing,
+    vmId: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<string> {
+    const vm = chooseVm(orphan, listing, vmId)
+    const record = await this.#record(orphan, listing, vm)
+    signal?.throwIfAborted()
+    for (const { home } of orphan.parts) {
+      const folder = snapshotFolder(home.root, orphan.id)
+      await writeManifest(folder, vm.name, record, ADOPTING_NAME)
+      await syncFolder(folder)
+    }
+    await addToIndex(this.#store, this.#locks, vm.name, record)
+    return vm.name
+  }
+
+  async #record(orphan: Orphan, listing: InventoryListing, vm: VirtualMachine): Promise<SnapshotRecord> {
+    const resolved = await this.#repositories.resolve(listing, false)
+    const parents = new Map(disksOf(vm))
+    const disks = orphan.parts.flatMap(({ folder, home }): readonly DiskRecord[] => {
+      const { repository, root } = home
+      const { backend, reasons } = resolved.find((known) => known.repository.id === repository.id)!
+      if (backend === null)
+        throw refused(orphan.id, `'${repository.mountPoint}' can't be used: ${reasons.join('; ')}`)
+      return folder.files.map(({ name, size }) => ({
+        name,
+        size,
+        parentPath: parents.get(name)!.path,
+        path: join(snapshotFolder(root, orphan.id), name),
+        repositoryId: repository.id,
+        repositoryMountPoint: repository.mountPoint,
+        root,
+        backend: backend.manifest.name,
+      }))
+    })
+    const times = orphan.parts.map(({ folder }) => folder.modifiedAt.getTime())
+    return {
+      id: orphan.id,
+      state: 'ready',
+      createdAt: new Date(Math.max(...times)).toISOString(),
+      vmUuid: vm.uuid,
+      vmFriendlyName: vm.friendlyName,
+      disks,
+    }
+  }
+}
+
+function chooseVm(orphan: Orphan, { vms }: InventoryListing, vmId: string | undefined): VirtualMachine {
+  const files = orphan.parts.flatMap(({ folder }) => folder.files.map(({ name }) => name))
+  if (vmId === undefined) {
+    const fitting = vms.filter((vm) => mismatch(vm, files) === undefined)
+    if (fitting.length === 1) return fitting[0]!
+    const which = fitting.map(({ name }) => name).join(', ')
+    throw refused(
+      orphan.id,
+      fitting.length === 0
+        ? `no VM has just the disks ${files.join(', ') || 'that it has, which are none'}; name one with --vm to hear what it lacks`
+        : `it may be of each of the VMs ${which}: name one with --vm`,
+    )
+  }
+  const vm = vms.find(({ name }) => name === vmId)
+  if (vm === undefined) throw refused(orphan.id, `there is no VM ${JSON.stringify(vmId)}`)
+  const why = mismatch(vm, files)
+  if (why === undefined) return vm
+  throw refused(orphan.id, why)
+}
+
+/** Why the files are not just the disks that the VM writes; undefined when they are. */
+function mismatch(vm: VirtualMachine, files: readonly string[]): string | undefined {
+  const names = disksOf(vm).map(([name]) => name)
+  const missing = names.filter((name) => !files.includes(name))
+  const strange = files.filter((name) => !names.includes(name))
+  if (new Set(files).size < files.length) return 'a disk of it lies in two repositories'
+  if (missing.length > 0) return `it lacks the disks ${missing.join(', ')} of VM ${vm.name}`
+  if (strange.length > 0) return `VM ${vm.name} has no disks ${strange.join(', ')}`
+  return names.length === 0 ? `VM ${vm.name} has no disk that it writes` : undefined
+}
+
+function disksOf({ disks }: VirtualMachine): readonly (readonly [name: string, disk: VmDisk])[] {
+  const names = diskNames(disks)
+  return disks
+    .map((disk, index) => [names[index]!, disk] as const)
+    .filter(([, { scheme, cdrom, mode }]) => scheme === 'file' && !cdrom && mode !== 'r')
+}

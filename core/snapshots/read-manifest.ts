@@ -1,0 +1,105 @@
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { isDiskName } from '../vms/disk-names.ts'
+
+/** What a `snapshot.json` says, checked. It names no path that anybody goes to. */
+export interface Manifest {
+  readonly vmId: string
+  readonly id: string
+  readonly createdAt: string
+  readonly vmUuid: string
+  readonly vmFriendlyName: string
+  readonly disks: readonly ManifestDisk[]
+}
+
+export interface ManifestDisk {
+  readonly name: string
+  /** Only ever shown. */
+  readonly parentPath: string
+  readonly repositoryId: string
+  readonly size: number
+  readonly backend: string
+}
+
+/** That of a VM with 256 disks has 200 KiB. */
+const MOST_BYTES = 4 * 1024 * 1024
+const MOST_DISKS = 1024
+const MOST_PATH = 4096
+/** A FIFO must not be waited for, and a link leads to a place that nobody checked. */
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** As draftSnapshot writes it; the year leaves room for what is later. */
+const CREATED_AT = /^[0-8]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in it
+const CONTROL = /[\x00-\x1f\x7f]/
+
+/**
+ * Reads a manifest of the folder of the snapshot `id`. Whoever can write to the repository may have written it, so
+ * nothing in it is believed before it is checked, and no path in it is kept but for showing it.
+ *
+ * @throws an Error that says what is wrong with it, or the system's error
+ */
+export async function readManifest(file: string, id: string): Promise<Manifest> {
+  const value = parse(await readText(file))
+  const manifest = value as unknown as Manifest
+  must(value['version'] === 1, `has the version ${JSON.stringify(value['version'])}, which is not known`)
+  must(manifest.id === id, 'names another snapshot than its folder')
+  must(isWord(manifest.vmId, 255), 'has no usable vmId')
+  must(isText(manifest.vmUuid, 255) && isText(manifest.vmFriendlyName, MOST_PATH), 'has no usable VM')
+  must(isTime(manifest.createdAt), 'has no usable createdAt')
+  must(Array.isArray(manifest.disks), 'has no disks')
+  must(manifest.disks.length > 0 && manifest.disks.length <= MOST_DISKS, 'has no usable number of disks')
+  const disks = manifest.disks.map(checkDisk)
+  must(new Set(disks.map(({ name }) => name)).size === disks.length, 'names a disk twice')
+  const { vmId, vmUuid, vmFriendlyName, createdAt } = manifest
+  return { vmId, id, createdAt, vmUuid, vmFriendlyName, disks }
+}
+
+function checkDisk(disk: ManifestDisk): ManifestDisk {
+  must(typeof disk === 'object' && disk !== null, 'has a disk that is none')
+  const { name, parentPath, repositoryId, size, backend } = disk
+  must(isDiskName(name), 'has a disk without a usable name')
+  const of = `of disk ${JSON.stringify(name)}`
+  must(Number.isSafeInteger(size) && size >= 0, `has no usable size ${of}`)
+  must(isText(parentPath, MOST_PATH), `has no usable parentPath ${of}`)
+  must(isWord(repositoryId, 255), `has no usable repositoryId ${of}`)
+  must(isWord(backend, 255), `has no usable backend ${of}`)
+  return { name, parentPath, repositoryId, size, backend }
+}
+
+async function readText(file: string): Promise<string> {
+  await using handle = await open(file, FLAGS)
+  const status = await handle.stat()
+  must(status.isFile(), 'is not a regular file')
+  must(status.size <= MOST_BYTES, `has ${status.size} bytes, which is too much`)
+  const bytes = Buffer.alloc(status.size)
+  const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
+  return bytes.toString('utf8', 0, bytesRead)
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new Error('is not JSON, or only a part of it', { cause: error })
+  }
+  must(typeof value === 'object' && value !== null && !Array.isArray(value), 'is not a JSON object')
+  return value as Readonly<Record<string, unknown>>
+}
+
+function must(holds: boolean, otherwise: string): void {
+  if (!holds) throw new Error(otherwise)
+}
+
+function isTime(value: unknown): boolean {
+  return typeof value === 'string' && CREATED_AT.test(value) && !Number.isNaN(Date.parse(value))
+}
+
+function isText(value: unknown, most: number): boolean {
+  return typeof value === 'string' && value.length <= most && !CONTROL.test(value)
+}
+
+function isWord(value: unknown, most: number): boolean {
+  return isText(value, most) && value !== ''
+}

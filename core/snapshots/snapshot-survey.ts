@@ -1,0 +1,116 @@
+import { lstat, opendir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, systemCode } from '../errors.ts'
+import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
+import { RESERVED_NAMES } from '../vms/disk-names.ts'
+import { type Manifest, readManifest } from './read-manifest.ts'
+import { SNAPSHOT_ID, snapshotFolder } from './snapshot-folder.ts'
+import { MANIFEST_NAME, RETIRED_NAME, UNFINISHED_NAME } from './snapshot-manifest.ts'
+
+/**
+ * `whole`: it has a `snapshot.json` that can be believed. `unreadable`: it has one that can't. `unfinished`, `deleting`:
+ * a program was killed, or is at it. `plain`: there is none, as in the snapshots of the Coriolis OVM exporter.
+ */
+export type FolderState = 'whole' | 'unreadable' | 'unfinished' | 'deleting' | 'plain'
+
+export interface SurveyedFolder {
+  readonly id: string
+  readonly root: string
+  readonly state: FolderState
+  /** Of a `whole` one; of an unfinished or a deleted one too, when it can be read. */
+  readonly manifest?: Manifest
+  /** Why it is `unreadable`. */
+  readonly reason?: string
+  /** Files that may be disks, by name. */
+  readonly files: readonly SurveyedFile[]
+  /** When the last file came to it or went. */
+  readonly modifiedAt: Date
+}
+
+export interface SurveyedFile {
+  readonly name: string
+  /** Bytes. */
+  readonly size: number
+}
+
+/**
+ * Looks at every folder of a snapshot in a repository, one after the other, and changes nothing. What else lies there,
+ * links too, is passed over. Yields nothing where there is no folder for snapshots.
+ *
+ * @param root the repository's folder without links; the caller knows that it is mounted
+ * @throws the system's error
+ */
+export async function* surveySnapshots(root: string, signal?: AbortSignal): AsyncGenerator<SurveyedFolder> {
+  const parent = join(root, SNAPSHOTS_FOLDER)
+  if (!(await isFolder(parent))) return
+  for await (const { name } of await opendir(parent)) {
+    signal?.throwIfAborted()
+    if (!SNAPSHOT_ID.test(name)) continue
+    const folder = await surveySnapshot(root, name)
+    if (folder !== undefined) yield folder
+  }
+}
+
+/** One of them; undefined when there is no such folder. */
+export async function surveySnapshot(root: string, id: string): Promise<SurveyedFolder | undefined> {
+  const folder = snapshotFolder(root, id)
+  try {
+    const status = await lstat(folder)
+    if (!status.isDirectory()) return undefined
+    const { names, files } = await list(folder)
+    const common = { id, root, files, modifiedAt: status.mtime }
+    if (names.has(MANIFEST_NAME)) return { ...common, ...(await whole(join(folder, MANIFEST_NAME), id)) }
+    for (const [name, state] of HALF_STATES) {
+      if (names.has(name)) return { ...common, state, ...(await asFarAsReadable(join(folder, name), id)) }
+    }
+    return { ...common, state: 'plain' }
+  } catch (error) {
+    // Deleted while it was looked at.
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+const HALF_STATES = [
+  [RETIRED_NAME, 'deleting'],
+  [UNFINISHED_NAME, 'unfinished'],
+] as const
+
+async function list(folder: string) {
+  const names = new Set<string>()
+  const files: SurveyedFile[] = []
+  for await (const entry of await opendir(folder)) {
+    names.add(entry.name)
+    const status = await lstat(join(folder, entry.name))
+    if (status.isFile() && !RESERVED_NAMES.has(entry.name) && !entry.name.startsWith('.clone-'))
+      files.push({ name: entry.name, size: status.size })
+  }
+  return { names, files: files.sort((left, right) => (left.name < right.name ? -1 : 1)) }
+}
+
+async function whole(file: string, id: string) {
+  try {
+    return { state: 'whole' as const, manifest: await readManifest(file, id) }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') throw error
+    return { state: 'unreadable' as const, reason: `${MANIFEST_NAME}: ${describe(error)}` }
+  }
+}
+
+/** That of a program that was killed may be half there; it only tells whose the folder was. */
+async function asFarAsReadable(file: string, id: string) {
+  try {
+    return { manifest: await readManifest(file, id) }
+  } catch {
+    return {}
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory()
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false
+    throw error
+  }
+}

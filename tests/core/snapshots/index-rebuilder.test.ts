@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Log } from '../../../core/log.ts'
+import { MountGuard } from '../../../core/repositories/mount-guard.ts'
+import { IndexRebuilder } from '../../../core/snapshots/index-rebuilder.ts'
+import { INDEX_NAMESPACE, openDatabase } from '../../../core/store/database.ts'
+import { StaticInventory } from '../../../inventory/static/static-inventory.ts'
+import { readMounts } from '../../../native/index.ts'
+import { type Bench, snapshotFolders, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+
+const OTHER_ID = '1f6c5d5e-2f3b-4a57-9f3e-6a1d2c3b4a59'
+
+snapshotTest('a database that had records before it was first looked at is not filled', async (bench) => {
+  const { core } = bench
+  const first = await core.snapshots.create(VM, WHOLE)
+  await core.snapshots.create(VM, WHOLE)
+  const record = await core.store.read(VM)
+  await core.store.write({ ...record, snapshots: record.snapshots.slice(0, 1) })
+  await using filling = await rebuilder(bench)
+  assert.equal(await filling.index.catchUp(), 'never')
+  assert.deepEqual((await core.vms.get(VM)).snapshotIds, [first.id])
+})
+
+snapshotTest(
+  'a new database is filled once, oldest first, and deleted snapshots stay deleted',
+  async (bench) => {
+    const { core, mount } = bench
+    const ids: string[] = []
+    for (let count = 0; count < 4; count += 1) ids.push((await core.snapshots.create(VM, WHOLE)).id)
+    const before = await core.store.read(VM)
+    await core.store.write({ ...before, snapshots: [] })
+    await using filling = await rebuilder(bench)
+    assert.equal(await filling.index.catchUp(), 'done')
+    assert.deepEqual(await core.store.read(VM), before)
+    await core.snapshots.delete(VM, ids[1]!)
+    assert.equal(await filling.index.catchUp(), 'done')
+    assert.deepEqual(
+      (await core.vms.get(VM)).snapshotIds,
+      ids.filter((id) => id !== ids[1]),
+    )
+    assert.deepEqual(await snapshotFolders(mount), ids.filter((id) => id !== ids[1]).sort())
+  },
+)
+
+snapshotTest('links in the place of snapshots lead nowhere', async (bench) => {
+  const { core, mount } = bench
+  const { id } = await core.snapshots.create(VM, WHOLE)
+  const folder = join(mount, 'CoriolisSnapshots')
+  const outside = await mkdtemp(join(tmpdir(), 'diskferry-outside-'))
+  try {
+    // Elsewhere it would be a sound snapshot.
+    const text = (await readFile(join(folder, id, 'snapshot.json'), 'utf8')).replaceAll(id, OTHER_ID)
+    await mkdir(join(outside, OTHER_ID))
+    await writeFile(join(outside, OTHER_ID, 'snapshot.json'), text)
+    await symlink(join(outside, OTHER_ID), join(folder, OTHER_ID))
+    await core.store.write({ version: 1, vmId: VM, snapshots: [] })
+    await using filling = await rebuilder(bench)
+    assert.equal(await filling.index.catchUp(), 'done')
+    assert.deepEqual((await core.vms.get(VM)).snapshotIds, [id])
+
+    await core.store.write({ version: 1, vmId: VM, snapshots: [] })
+    await rename(folder, join(mount, 'moved'))
+    await symlink(join(mount, 'moved'), folder)
+    await filling.forget()
+    assert.equal(await filling.index.catchUp(), 'done')
+    assert.deepEqual((await core.vms.get(VM)).snapshotIds, [])
+  } finally {
+    await rm(outside, { recursive: true })
+  }
+})
+
+snapshotTest('a repository that can not be read is tried again, and said once', async (bench) => {
+  const { core, mount, filesystem } = bench
+  const { id } = await core.snapshots.create(VM, WHOLE)
+  await core.store.write({ version: 1, vmId: VM, snapshots: [] })
+  await using filling = await rebuilder(bench, { failing: true })
+  for (const _ of [1, 2, 3]) assert.equal(await filling.index.catchUp(), 'pending')
+  assert.equal(filling.warnings.length, 1)
+  assert.match(filling.warnings[0]!, /tried again: the inventory is away/)
+  filling.mend()
+  await filesystem.unmount()
+  assert.equal(await filling.index.catchUp(), 'pending')
+  await filesystem.mount()
+  assert.equal(await filling.index.catchUp(), 'done')
+  assert.deepEqual((await core.vms.get(VM)).snapshotIds, [id])
+  assert.deepEqual(await snapshotFolders(mount), [id])
+})
+
+async function rebuilder({ core, mount, dbFile }: Bench, { failing = false } = {}) {
+  const database = await openDatabase(dbFile, () => undefined)
+  const marks = database.keyv<string>(INDEX_NAMESPACE)
+  const warnings: string[] = []
+  const log: Log = {
+    info: () => undefined,
+    warn: (_fields, message) => warnings.push(message),
+    error: (_fields, message) => warnings.push(message),
+  }
+  const real = new StaticInventory({ repositories: [{ id: 'repository-0', mountPoint: mount }], vms: [] })
+  let away = failing
+  const index = new IndexRebuilder({
+    inventory: {
+      name: 'test',
+      async read() {
+        if (away) throw new Error('the inventory is away')
+        return real.read()
+      },
+    },
+    guard: new MountGuard({ list: readMounts }, true),
+    store: core.store,
+    locks: core.locks,
+    marks,
+    log,
+  })
+  return {
+    index,
+    warnings,
+    mend() {
+      away = false
+    },
+    /** As a new database would. */
+    forget: () => marks.clear(),
+    [Symbol.asyncDispose]: () => database.close(),
+  }
+}
