@@ -22,6 +22,8 @@ import type { Config } from './config/config.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { loadPlugins } from './core/backends/plugin-loader.ts'
 import type { Inventory } from './core/inventory.ts'
+import { systemClock } from './core/leases/lease-clock.ts'
+import { LeaseService } from './core/leases/lease-service.ts'
 import { MountGuard } from './core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
 import type { Authenticator, Readiness } from './core/services.ts'
@@ -102,6 +104,7 @@ export async function createServer(config: Config, configDirectory: string, logg
       virtualMachines: get(VmCatalogue),
       repositories: get(RepositoryCatalogue),
       snapshots: get(SnapshotService),
+      leases: get(LeaseService),
       readiness: get(READINESS),
       authenticator: get(AUTHENTICATOR),
     },
@@ -161,6 +164,18 @@ function provideCore(
   provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard)))
   provide(
     container,
+    LeaseService,
+    () =>
+      new LeaseService({
+        store: get(SnapshotStore),
+        locks: get(VmLocks),
+        guard: get(MountGuard),
+        clock: systemClock,
+        log: logger,
+      }),
+  )
+  provide(
+    container,
     SnapshotService,
     () =>
       new SnapshotService({
@@ -171,6 +186,7 @@ function provideCore(
         locks: get(VmLocks),
         disks: get(DiskMaps),
         maps: new SnapshotMaps(get(DiskMaps)),
+        leases: get(LeaseService),
       }),
   )
   provide(container, READINESS, () => ({

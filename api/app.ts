@@ -9,6 +9,7 @@ import {
   fastify,
 } from 'fastify'
 import type { Logger } from 'pino'
+import type { Leases } from '../core/leases/lease.ts'
 import type { Authenticator, Readiness, Repositories, Snapshots, VirtualMachines } from '../core/services.ts'
 import { AnswersUnderWay } from './answers-under-way.ts'
 import { verifyBearerToken } from './bearer-token.ts'
@@ -22,6 +23,7 @@ import { requestLogging, trackRequest } from './plugins/request-logging.ts'
 import { requestSignal } from './plugins/request-signal.ts'
 import { diskRoutes } from './routes/disks.ts'
 import { healthRoutes } from './routes/health.ts'
+import { leaseRoutes } from './routes/leases.ts'
 import { loginRoute } from './routes/login.ts'
 import { repositoryRoutes } from './routes/repositories.ts'
 import { snapshotRoutes } from './routes/snapshots.ts'
@@ -38,6 +40,7 @@ export interface ApiServices {
   readonly virtualMachines: VirtualMachines
   readonly repositories: Repositories
   readonly snapshots: Snapshots
+  readonly leases: Leases
   readonly readiness: Readiness
   readonly authenticator: Authenticator
 }
@@ -96,7 +99,7 @@ function createApp({ tls, logger }: ApiOptions): FastifyInstance {
  * @throws CONFIG_INVALID for TLS options that contradict each other; node's errors for a bad certificate or key
  */
 export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
-  const { virtualMachines, repositories, snapshots, readiness, authenticator } = options.services
+  const { virtualMachines, repositories, snapshots, leases, readiness, authenticator } = options.services
   const app = createApp(options)
   // Hooks run in this order: a request is named, logged and abortable before it is refused.
   await app.register(requestLogging)
@@ -109,6 +112,7 @@ export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
   await app.register(loginRoute, { prefix: PREFIX, authenticator })
   await app.register(vmRoutes, { prefix: PREFIX, virtualMachines })
   await app.register(snapshotRoutes, { prefix: PREFIX, snapshots })
+  await app.register(leaseRoutes, { prefix: PREFIX, leases })
   await app.register(diskRoutes, { prefix: PREFIX, snapshots })
   await app.register(repositoryRoutes, { prefix: PREFIX, repositories })
   await app.ready()

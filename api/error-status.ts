@@ -36,6 +36,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   INTERNAL: SERVER_ERROR,
   INVALID_REQUEST: BAD_REQUEST,
   INVENTORY_UNREADABLE: unavailable('The list of virtual machines and repositories cannot be read now.'),
+  LEASE_NOT_FOUND: NOT_FOUND,
   LOGIN_BUSY: { status: 429, error: 'Too Many Requests' },
   LOGIN_REFUSED: { status: 401, error: 'Not Authorized' },
   MANAGER_CERTIFICATE_CHANGED: unavailable(
@@ -56,6 +57,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   REPOSITORY_READ_ONLY: unavailable('A repository that this needs is mounted read-only.'),
   ROUTE_NOT_FOUND: NOT_FOUND,
   SNAPSHOT_DAMAGED: CONFLICT,
+  SNAPSHOT_LEASED: CONFLICT,
   SNAPSHOT_NOT_FOUND: NOT_FOUND,
   STORE_FAILED: serverError('The database of snapshots could not be read or written.'),
   TOKEN_INVALID: { status: 401, error: 'Authentication failed' },

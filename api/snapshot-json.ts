@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import type { Lease } from '../core/leases/lease.ts'
 import type { Chunk, DiskMap, SnapshotMap } from '../core/services.ts'
 
 /** Characters of one piece: enough to make a write worth its while, little enough to be made in well under 1 ms. */
@@ -33,8 +34,19 @@ function diskMembers(disk: DiskMap, snapshotId: string): string {
   return JSON.stringify(members).slice(1, -1)
 }
 
-function snapshotMembers({ id, vmId, createdAt }: SnapshotMap): string {
-  return JSON.stringify({ id, vm_id: vmId, vmID: vmId, created_at: createdAt }).slice(1, -1)
+export function leaseJson({ holder, takenAt, expiresAt }: Lease) {
+  return { holder, taken_at: takenAt, expires_at: expiresAt }
+}
+
+function snapshotMembers({ id, vmId, createdAt, lease }: SnapshotMap): string {
+  const members = {
+    id,
+    vm_id: vmId,
+    vmID: vmId,
+    created_at: createdAt,
+    lease: lease === null ? null : leaseJson(lease),
+  }
+  return JSON.stringify(members).slice(1, -1)
 }
 
 /** One flat loop: a generator inside a generator would cost more than the text of a chunk. */

@@ -2,6 +2,7 @@
 
 import type { FileHandle } from 'node:fs/promises'
 import type { InventoryProblem } from './inventory.ts'
+import type { DeleteOptions, Lease } from './leases/lease.ts'
 import type { BackendManifest, DiffMethod } from './storage-backend.ts'
 
 export interface DiskView {
@@ -97,6 +98,8 @@ export interface SnapshotMap {
   readonly vmId: string
   /** ISO 8601, UTC, milliseconds. */
   readonly createdAt: string
+  /** The one that holds it now. */
+  readonly lease: Lease | null
   readonly disks: readonly DiskMap[]
 }
 
@@ -125,10 +128,10 @@ export interface Snapshots {
   create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>
   /** @throws SNAPSHOT_NOT_FOUND, COMPARE_NOT_OLDER, SNAPSHOT_DAMAGED, DIFF_FAILED, MAP_FAILED */
   get(vmId: string, snapshotId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>
-  /** Does nothing when the snapshot, or its files, are already gone. */
-  delete(vmId: string, snapshotId: string, signal?: AbortSignal): Promise<void>
-  /** Deletes every snapshot of a VM. @throws VM_NOT_FOUND */
-  purge(vmId: string, signal?: AbortSignal): Promise<void>
+  /** Does nothing when the snapshot, or its files, are already gone. @throws SNAPSHOT_LEASED */
+  delete(vmId: string, snapshotId: string, options?: DeleteOptions, signal?: AbortSignal): Promise<void>
+  /** Deletes every snapshot of a VM, or, when one of them is leased, none. @throws VM_NOT_FOUND, SNAPSHOT_LEASED */
+  purge(vmId: string, options?: DeleteOptions, signal?: AbortSignal): Promise<void>
   /** @throws SNAPSHOT_NOT_FOUND, DISK_NOT_FOUND, SNAPSHOT_DAMAGED, READ_FAILED */
   openDisk(vmId: string, snapshotId: string, diskName: string): Promise<OpenDisk>
 }

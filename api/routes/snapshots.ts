@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { SnapshotMap, Snapshots } from '../../core/services.ts'
+import { type DeleteQuery, deleteOptions } from '../delete-options.ts'
 import { mapOptions, type SnapshotQuery } from '../map-options.ts'
+import { deleteQuery } from '../schemas/delete-query.ts'
 import { type SnapshotParams, snapshotParams, type VmParams, vmParams } from '../schemas/params.ts'
 import { emptyResponse, errorResponses } from '../schemas/responses.ts'
 import { snapshotQuery } from '../schemas/snapshot-query.ts'
@@ -52,19 +54,20 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
       sendSnapshot(reply, await snapshots.create(request.params.vm, { squash: false }, request.clientSignal)),
   )
 
-  app.delete<{ Params: VmParams }>(
+  app.delete<{ Params: VmParams; Querystring: DeleteQuery }>(
     '/vms/:vm/snapshots',
     {
       schema: {
         operationId: 'purgeSnapshots',
         summary: 'Delete every snapshot of a VM',
         params: vmParams,
+        querystring: deleteQuery,
         response: { 200: emptyResponse('Deleted'), ...errorResponses },
       },
     },
     // Without the signal, as below: what is begun is finished, with or without the client.
     async (request, reply) => {
-      await snapshots.purge(request.params.vm)
+      await snapshots.purge(request.params.vm, deleteOptions(request))
       return reply.send()
     },
   )
@@ -89,18 +92,19 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
     },
   )
 
-  app.delete<{ Params: SnapshotParams }>(
+  app.delete<{ Params: SnapshotParams; Querystring: DeleteQuery }>(
     '/vms/:vm/snapshots/:snapshot',
     {
       schema: {
         operationId: 'deleteSnapshot',
         summary: 'Delete one snapshot',
         params: snapshotParams,
+        querystring: deleteQuery,
         response: { 200: emptyResponse('Deleted, or already gone'), ...errorResponses },
       },
     },
     async (request, reply) => {
-      await snapshots.delete(request.params.vm, request.params.snapshot)
+      await snapshots.delete(request.params.vm, request.params.snapshot, deleteOptions(request))
       return reply.send()
     },
   )

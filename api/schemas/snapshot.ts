@@ -61,13 +61,14 @@ const disk = {
 export const snapshotSchema = {
   $id: 'Snapshot',
   type: 'object',
-  required: ['id', 'vm_id', 'vmID', 'created_at', 'disks'],
+  required: ['id', 'vm_id', 'vmID', 'created_at', 'lease', 'disks'],
   additionalProperties: false,
   properties: {
     id: { type: 'string' },
     vm_id: { type: 'string' },
     vmID: { type: 'string', description: 'The same as `vm_id`.' },
     created_at: { type: 'string', format: 'date-time' },
+    lease: { anyOf: [{ $ref: 'Lease#' }, { type: 'null' }], description: 'null when nobody holds one.' },
     disks: { type: 'array', items: disk },
   },
 }

@@ -119,7 +119,8 @@ function firstTaskByRoot(tasks: readonly CloneTask[]): ReadonlyMap<string, Clone
   return byRoot
 }
 
-function rootsOf(record: SnapshotRecord): readonly string[] {
+/** The repositories that hold a part of a snapshot, by their folders. */
+export function rootsOf(record: SnapshotRecord): readonly string[] {
   return [...new Set(record.disks.map((disk) => disk.root))]
 }
 

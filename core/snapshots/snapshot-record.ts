@@ -1,4 +1,5 @@
 import { DiskferryError } from '../errors.ts'
+import { isLeaseRecord, type LeaseRecord } from '../leases/lease-record.ts'
 import type { DiskSnapshot } from '../services.ts'
 
 /** `creating` and `deleting` are steps of the journal: such a snapshot is shown to nobody. */
@@ -12,6 +13,8 @@ export interface SnapshotRecord {
   readonly vmUuid: string
   readonly vmFriendlyName: string
   readonly disks: readonly DiskRecord[]
+  /** May have ended. */
+  readonly lease?: LeaseRecord
 }
 
 export interface DiskRecord extends DiskSnapshot {
@@ -56,7 +59,8 @@ function isSnapshotRecord(value: unknown): value is SnapshotRecord {
     isText(snapshot.createdAt) &&
     !Number.isNaN(Date.parse(snapshot.createdAt)) &&
     Array.isArray(snapshot.disks) &&
-    snapshot.disks.every(isDiskRecord)
+    snapshot.disks.every(isDiskRecord) &&
+    (snapshot.lease === undefined || isLeaseRecord(snapshot.lease))
   )
 }
 

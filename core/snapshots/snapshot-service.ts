@@ -1,4 +1,6 @@
 import { DiskferryError } from '../errors.ts'
+import type { DeleteOptions } from '../leases/lease.ts'
+import type { LeaseService } from '../leases/lease-service.ts'
 import type { MapOptions, OpenDisk, SnapshotMap, Snapshots } from '../services.ts'
 import { type SnapshotIds, type VmCatalogue, type VmPlan, vmNotFound } from '../vms/vm-catalogue.ts'
 import type { DiskMaps } from './disk-maps.ts'
@@ -18,6 +20,7 @@ export interface SnapshotServiceParts {
   readonly locks: VmLocks
   readonly disks: DiskMaps
   readonly maps: SnapshotMaps
+  readonly leases: LeaseService
 }
 
 export class SnapshotService implements Snapshots {
@@ -77,22 +80,29 @@ export class SnapshotService implements Snapshots {
     )
   }
 
-  async delete(vmId: string, snapshotId: string, signal?: AbortSignal): Promise<void> {
-    const { store, locks, journal } = this.#parts
+  async delete(
+    vmId: string,
+    snapshotId: string,
+    options: DeleteOptions = {},
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { store, locks, journal, leases } = this.#parts
     if (!(await store.read(vmId)).snapshots.some(({ id }) => id === snapshotId)) return
     await locks.hold(
       vmId,
       async () => {
         const before = await journal.settled(vmId)
         const snapshot = before.snapshots.find(({ id }) => id === snapshotId)
-        if (snapshot !== undefined) await journal.delete(before, snapshot)
+        if (snapshot === undefined) return
+        await leases.assertDeletable(vmId, [snapshot], options)
+        await journal.delete(before, snapshot)
       },
       signal,
     )
   }
 
-  async purge(vmId: string, signal?: AbortSignal): Promise<void> {
-    const { store, locks, journal, vms } = this.#parts
+  async purge(vmId: string, options: DeleteOptions = {}, signal?: AbortSignal): Promise<void> {
+    const { store, locks, journal, vms, leases } = this.#parts
     if ((await store.read(vmId)).snapshots.length === 0) {
       if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
       return
@@ -101,6 +111,8 @@ export class SnapshotService implements Snapshots {
       vmId,
       async () => {
         let record = await journal.settled(vmId)
+        // All of them before the first goes: a purge that is refused has deleted nothing.
+        await leases.assertDeletable(vmId, record.snapshots, options)
         for (const snapshot of record.snapshots) record = await journal.delete(record, snapshot)
       },
       signal,
@@ -160,7 +172,8 @@ export function storedSnapshotIds(store: SnapshotStore): SnapshotIds {
   }
 }
 
-function findSnapshot(snapshots: readonly SnapshotRecord[], vmId: string, id: string): SnapshotRecord {
+/** @throws SNAPSHOT_NOT_FOUND */
+export function findSnapshot(snapshots: readonly SnapshotRecord[], vmId: string, id: string): SnapshotRecord {
   const snapshot = snapshots.find((known) => known.id === id)
   if (snapshot === undefined) throw snapshotNotFound(vmId, id)
   return snapshot

@@ -2,7 +2,11 @@ import { basename } from 'node:path'
 import type { VmDisk } from '../inventory.ts'
 
 /** Kept beside the disks in a snapshot's folder. */
-const RESERVED: ReadonlySet<string> = new Set(['snapshot.json'])
+const RESERVED: ReadonlySet<string> = new Set([
+  'snapshot.json',
+  'snapshot.lease.json',
+  '.snapshot.lease.json.new',
+])
 
 /**
  * The name of each disk in the API and in the snapshot's folder: its file's name; for a later disk whose file is

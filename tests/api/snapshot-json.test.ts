@@ -30,6 +30,7 @@ describe('snapshotJson()', () => {
       vm_id: 'vm\n',
       vmID: 'vm\n',
       created_at: CREATED_AT,
+      lease: null,
       disks: [
         {
           parent_path: '/OVS/Repositories/r1/VirtualDisks/system.img',

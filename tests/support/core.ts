@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import btrfs from '../../backends/btrfs/index.ts'
 import xfs from '../../backends/xfs/index.ts'
 import { BackendRegistry } from '../../core/backends/backend-registry.ts'
+import { type Clock, systemClock } from '../../core/leases/lease-clock.ts'
+import { LeaseService } from '../../core/leases/lease-service.ts'
 import type { Log } from '../../core/log.ts'
 import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
@@ -32,6 +34,8 @@ export interface CoreOptions {
   readonly lockPatienceMs?: number
   readonly backends?: readonly unknown[]
   readonly requireMountPoint?: boolean
+  readonly clock?: Clock
+  readonly log?: Log
 }
 
 export type TestCore = Awaited<ReturnType<typeof makeCore>>
@@ -66,16 +70,20 @@ export async function makeCore(options: CoreOptions) {
   const repositories = new RepositoryCatalogue(inventory, registry, guard)
   const vms = new VmCatalogue(inventory, repositories, guard, storedSnapshotIds(store))
   const files = new SnapshotFiles(guard)
-  const journal = new SnapshotJournal(store, files, locks, SILENT)
+  const log = options.log ?? SILENT
+  const journal = new SnapshotJournal(store, files, locks, log)
   const disks = new DiskMaps(registry, guard)
-  const maps = new SnapshotMaps(disks)
-  const snapshots = new SnapshotService({ vms, store, journal, files, locks, disks, maps })
+  const clock = options.clock ?? systemClock
+  const maps = new SnapshotMaps(disks, clock)
+  const leases = new LeaseService({ store, locks, guard, clock, log })
+  const snapshots = new SnapshotService({ vms, store, journal, files, locks, disks, maps, leases })
   return {
     repositories,
     vms,
     store,
     journal,
     locks,
+    leases,
     snapshots,
     [Symbol.asyncDispose]: () => database.close(),
   }
