@@ -21,6 +21,7 @@ import xfs from './backends/xfs/index.ts'
 import type { Config } from './config/config.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { loadPlugins } from './core/backends/plugin-loader.ts'
+import { Quiesce } from './core/consistency/quiesce.ts'
 import type { Inventory } from './core/inventory.ts'
 import { systemClock } from './core/leases/lease-clock.ts'
 import { LeaseService } from './core/leases/lease-service.ts'
@@ -155,11 +156,12 @@ function provideCore(
         storedSnapshotIds(get(SnapshotStore)),
       ),
   )
-  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard)))
+  provide(container, Quiesce, () => new Quiesce(config.quiesce, logger))
+  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard), get(Quiesce)))
   provide(
     container,
     SnapshotJournal,
-    () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger),
+    () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger, get(Quiesce)),
   )
   provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard)))
   provide(

@@ -46,6 +46,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   MAP_FAILED: serverError('The extents of a disk could not be read.'),
   PICKLE_INVALID: SERVER_ERROR,
   PRECONDITION_FAILED: { status: 412, error: 'Precondition Failed' },
+  QUIESCE_FAILED: CONFLICT,
   RANGE_NOT_SATISFIABLE: { status: 416, error: 'Range Not Satisfiable' },
   READ_FAILED: serverError('The disk of the snapshot could not be read.'),
   REPOSITORY_FULL: {

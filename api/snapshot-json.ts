@@ -38,12 +38,18 @@ export function leaseJson({ holder, takenAt, expiresAt }: Lease) {
   return { holder, taken_at: takenAt, expires_at: expiresAt }
 }
 
-function snapshotMembers({ id, vmId, createdAt, lease }: SnapshotMap): string {
+function snapshotMembers(snapshot: SnapshotMap): string {
+  const { id, vmId, createdAt, lease } = snapshot
   const members = {
     id,
     vm_id: vmId,
     vmID: vmId,
     created_at: createdAt,
+    consistency: snapshot.consistency,
+    consistency_reason: snapshot.consistencyReason,
+    stall_ms: snapshot.stallMs,
+    skew_ms: snapshot.skewMs,
+    stall_forecast_ms: snapshot.stallForecastMs,
     lease: lease === null ? null : leaseJson(lease),
   }
   return JSON.stringify(members).slice(1, -1)

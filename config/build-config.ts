@@ -1,5 +1,5 @@
 import type { CheckedValues } from './checked-values.ts'
-import type { Config, OvmConfig, StaticVmConfig, TlsFiles } from './config.ts'
+import type { Config, OvmConfig, QuiesceConfig, StaticVmConfig, TlsFiles } from './config.ts'
 import { parseGoDuration } from './go-duration.ts'
 import { SCHEMA } from './schema.ts'
 
@@ -39,6 +39,7 @@ export function buildConfig(values: CheckedValues): Config {
         passwordHash: values.get('auth.users[].password_hash', index),
       })),
     },
+    quiesce: quiesce(values),
     backends: values.items('backends').map((index) => ({
       module: values.get('backends[].module', index),
       options: values.get('backends[].options', index) ?? {},
@@ -68,6 +69,17 @@ function ovm(values: CheckedValues): OvmConfig {
     agentDbDir: values.get('ovm.agent_db_dir'),
     tls: values.get('ovm.tls'),
     ...(caCertificate !== undefined && { caCertificate }),
+  }
+}
+
+function quiesce(values: CheckedValues): QuiesceConfig {
+  const before = values.get('quiesce.before')
+  const after = values.get('quiesce.after')
+  return {
+    ...(before !== undefined && { before }),
+    ...(after !== undefined && { after }),
+    timeoutMs: values.get('quiesce.timeout'),
+    required: values.get('quiesce.required'),
   }
 }
 

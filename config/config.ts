@@ -12,6 +12,7 @@ export interface Config {
   readonly inventory: InventoryConfig
   readonly static: StaticInventoryConfig
   readonly auth: AuthConfig
+  readonly quiesce: QuiesceConfig
   readonly backends: readonly BackendConfig[]
 }
 
@@ -88,6 +89,14 @@ export interface UserConfig {
   readonly username: string
   /** A scrypt hash that parsed. */
   readonly passwordHash: string
+}
+
+export interface QuiesceConfig {
+  /** A program, an absolute path, and its arguments; so is `after`. */
+  readonly before?: readonly string[]
+  readonly after?: readonly string[]
+  readonly timeoutMs: number
+  readonly required: boolean
 }
 
 export interface BackendConfig {

@@ -6,7 +6,13 @@ import { quote } from './quote.ts'
 /** HS256 wants a key at least as long as its hash: RFC 7518, section 3.2. */
 export const MIN_SECRET_BYTES = 32
 
-const DAY_MS = 24 * 3600 * 1000
+const HOUR_MS = 3600 * 1000
+const DAY_MS = 24 * HOUR_MS
+
+const MAX_ARGUMENTS = 64
+const PLACEHOLDER = /\{\w+\}/
+const PLACEHOLDERS = /\{\w+\}/g
+const KNOWN: ReadonlySet<string> = new Set(['{vm}', '{uuid}', '{name}'])
 
 /** C0, DEL and C1. */
 const CONTROL = /\p{Cc}/u
@@ -35,6 +41,26 @@ export function tokenLifetime(milliseconds: number): string | undefined {
 export function grace(milliseconds: number): string | undefined {
   if (milliseconds <= DAY_MS) return undefined
   return 'is longer than a day; use "24h" or less'
+}
+
+export function hookTimeout(milliseconds: number): string | undefined {
+  if (milliseconds >= 100 && milliseconds <= HOUR_MS) return undefined
+  return 'is no time to give a hook; use "100ms" to "1h"'
+}
+
+/** A program and its arguments. */
+export function hook(argv: readonly string[]): string | undefined {
+  const [program, ...args] = argv
+  if (program === undefined) return 'is empty; name a program, then its arguments'
+  if (argv.length > MAX_ARGUMENTS) return `has more than ${MAX_ARGUMENTS} arguments; use fewer`
+  if (!isAbsolute(program)) return `${quote(program)} is not an absolute path; start it with /`
+  for (const part of argv) {
+    const problem = plainPath(part)
+    if (problem !== undefined) return problem
+  }
+  if (PLACEHOLDER.test(program)) return 'has a placeholder in the name of the program; use it in an argument'
+  const unknown = args.flatMap((part) => part.match(PLACEHOLDERS) ?? []).find((part) => !KNOWN.has(part))
+  return unknown === undefined ? undefined : `${quote(unknown)} is not known; use {vm}, {uuid} or {name}`
 }
 
 export function endpoint(value: string): string | undefined {

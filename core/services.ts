@@ -1,6 +1,7 @@
 /** What the API and the commands ask of the core. Sizes, starts and lengths are bytes. */
 
 import type { FileHandle } from 'node:fs/promises'
+import type { SnapshotConsistency } from './consistency/consistency.ts'
 import type { InventoryProblem } from './inventory.ts'
 import type { DeleteOptions, Lease } from './leases/lease.ts'
 import type { BackendManifest, DiffMethod } from './storage-backend.ts'
@@ -93,7 +94,7 @@ export interface DiskMap extends DiskSnapshot {
   readonly diff?: DiskDiff
 }
 
-export interface SnapshotMap {
+export interface SnapshotMap extends SnapshotConsistency {
   readonly id: string
   readonly vmId: string
   /** ISO 8601, UTC, milliseconds. */
@@ -124,7 +125,7 @@ export interface OpenDisk extends AsyncDisposable {
 export interface Snapshots {
   /** @throws VM_NOT_FOUND when neither the inventory nor the store knows the VM */
   list(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<readonly SnapshotMap[]>
-  /** @throws VM_NOT_FOUND, VM_NOT_COMPATIBLE, VM_BUSY, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED */
+  /** @throws VM_NOT_FOUND, VM_NOT_COMPATIBLE, VM_BUSY, QUIESCE_FAILED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED */
   create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>
   /** @throws SNAPSHOT_NOT_FOUND, COMPARE_NOT_OLDER, SNAPSHOT_DAMAGED, DIFF_FAILED, MAP_FAILED */
   get(vmId: string, snapshotId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>

@@ -1,6 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
+import { type CloneSpan, skewOf, stallOf } from '../consistency/clone-spans.ts'
+import type { HookSubject } from '../consistency/hook-arguments.ts'
+import type { Quiesce } from '../consistency/quiesce.ts'
 import { DiskferryError } from '../errors.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
@@ -17,17 +20,19 @@ export interface CloneTask {
 /** Makes and removes the files of whole snapshots. */
 export class SnapshotFiles {
   readonly #guard: MountGuard
+  readonly #quiesce: Quiesce
 
-  constructor(guard: MountGuard) {
+  constructor(guard: MountGuard, quiesce: Quiesce) {
     this.#guard = guard
+    this.#quiesce = quiesce
   }
 
   /**
-   * Clones every disk, all at once so that they are as close in time as can be, writes `snapshot.json` beside them and
-   * syncs the folders. After an error there may be files: `remove` takes them away.
+   * Clones every disk, all at once so that they are as close in time as can be, with the guest at rest where there are
+   * hooks for that, writes `snapshot.json` beside them and syncs the folders. After an error there may be files: `remove` takes them away.
    *
    * @returns the record with the sizes that the clones really have
-   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED, ABORTED
+   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, QUIESCE_FAILED, CLONE_FAILED, ABORTED
    */
   async make(
     vmId: string,
@@ -40,8 +45,20 @@ export class SnapshotFiles {
       for (const [root, { source }] of firstTaskByRoot(tasks)) {
         pins.add(await makeSnapshotFolder(root, draft.id, source.mount, this.#guard))
       }
-      const disks = await cloneAll(tasks, signal)
-      const made: SnapshotRecord = { ...draft, state: 'ready', disks }
+      const work = () => cloneAll(tasks, signal)
+      const { result: clones, ...consistency } = await this.#quiesce.around(
+        subjectOf(vmId, draft),
+        work,
+        signal,
+      )
+      const made: SnapshotRecord = {
+        ...draft,
+        ...consistency,
+        stallMs: stallOf(clones),
+        skewMs: skewOf(clones),
+        state: 'ready',
+        disks: clones.map(({ disk }) => disk),
+      }
       for (const root of rootsOf(draft)) {
         const folder = snapshotFolder(root, draft.id)
         await writeManifest(folder, vmId, made)
@@ -90,18 +107,29 @@ export function clonePath(source: CloneSource, snapshotId: string, diskName: str
   return join(snapshotFolder(source.root, snapshotId), diskName)
 }
 
+/** Whom the hooks of a snapshot are run for. */
+export function subjectOf(vmId: string, record: SnapshotRecord): HookSubject {
+  return { vm: vmId, uuid: record.vmUuid, name: record.vmFriendlyName }
+}
+
+interface Clone extends CloneSpan {
+  readonly disk: DiskRecord
+}
+
 async function cloneAll(
   tasks: readonly CloneTask[],
   signal: AbortSignal | undefined,
-): Promise<readonly DiskRecord[]> {
+): Promise<readonly Clone[]> {
   const outcomes = await Promise.allSettled(
-    tasks.map(async ({ record, source }): Promise<DiskRecord> => {
+    tasks.map(async ({ record, source }): Promise<Clone> => {
+      const beganMs = performance.now()
       await source.backend.clone(source.file, record.path, signal)
+      const endedMs = performance.now()
       const { size } = await stat(record.path)
       if (!Number.isSafeInteger(size)) {
         throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)
       }
-      return { ...record, size }
+      return { beganMs, endedMs, disk: { ...record, size } }
     }),
   )
   // Only now is no clone under way any more, and the caller may take the files away.

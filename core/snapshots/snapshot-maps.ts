@@ -1,3 +1,4 @@
+import { consistencyOf } from '../consistency/consistency.ts'
 import { type Clock, systemClock } from '../leases/lease-clock.ts'
 import { shownLease } from '../leases/lease-record.ts'
 import type { DiskMap, MapOptions, SnapshotMap } from '../services.ts'
@@ -48,6 +49,7 @@ export class SnapshotMaps {
     const disks: DiskMap[] = []
     for (const disk of snapshot.disks) disks.push(await map(disk))
     const lease = shownLease(snapshot.lease, this.#clock())
-    return { id: snapshot.id, vmId, createdAt: snapshot.createdAt, lease, disks }
+    const { id, createdAt } = snapshot
+    return { id, vmId, createdAt, ...consistencyOf(snapshot), lease, disks }
   }
 }

@@ -1,3 +1,4 @@
+import type { SnapshotConsistency } from '../consistency/consistency.ts'
 import { DiskferryError } from '../errors.ts'
 import { isLeaseRecord, type LeaseRecord } from '../leases/lease-record.ts'
 import type { DiskSnapshot } from '../services.ts'
@@ -5,7 +6,7 @@ import type { DiskSnapshot } from '../services.ts'
 /** `creating` and `deleting` are steps of the journal: such a snapshot is shown to nobody. */
 export type SnapshotState = 'creating' | 'ready' | 'deleting'
 
-export interface SnapshotRecord {
+export interface SnapshotRecord extends Partial<SnapshotConsistency> {
   readonly id: string
   readonly state: SnapshotState
   /** ISO 8601, UTC, milliseconds; later than that of every earlier snapshot of the VM. */

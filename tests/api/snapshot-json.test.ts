@@ -30,6 +30,11 @@ describe('snapshotJson()', () => {
       vm_id: 'vm\n',
       vmID: 'vm\n',
       created_at: CREATED_AT,
+      consistency: 'crash',
+      consistency_reason: null,
+      stall_ms: 12.345,
+      skew_ms: 0,
+      stall_forecast_ms: null,
       lease: null,
       disks: [
         {

@@ -30,6 +30,7 @@ describe('a good configuration', () => {
       inventory: { source: 'ovs-agent', requireMountPoint: true },
       static: { repositories: [], vms: [] },
       auth: { provider: 'ovm-manager', users: [] },
+      quiesce: { timeoutMs: 30_000, required: false },
       backends: [],
     })
     assert.deepEqual(warnings, [])

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import btrfs from '../../backends/btrfs/index.ts'
 import xfs from '../../backends/xfs/index.ts'
 import { BackendRegistry } from '../../core/backends/backend-registry.ts'
+import { Quiesce, type QuiesceOptions } from '../../core/consistency/quiesce.ts'
 import { type Clock, systemClock } from '../../core/leases/lease-clock.ts'
 import { LeaseService } from '../../core/leases/lease-service.ts'
 import type { Log } from '../../core/log.ts'
@@ -35,6 +36,7 @@ export interface CoreOptions {
   readonly backends?: readonly unknown[]
   readonly requireMountPoint?: boolean
   readonly clock?: Clock
+  readonly quiesce?: Partial<QuiesceOptions>
   readonly log?: Log
 }
 
@@ -69,9 +71,10 @@ export async function makeCore(options: CoreOptions) {
   )
   const repositories = new RepositoryCatalogue(inventory, registry, guard)
   const vms = new VmCatalogue(inventory, repositories, guard, storedSnapshotIds(store))
-  const files = new SnapshotFiles(guard)
   const log = options.log ?? SILENT
-  const journal = new SnapshotJournal(store, files, locks, log)
+  const quiesce = new Quiesce({ timeoutMs: 30_000, required: false, ...options.quiesce }, log)
+  const files = new SnapshotFiles(guard, quiesce)
+  const journal = new SnapshotJournal(store, files, locks, log, quiesce)
   const disks = new DiskMaps(registry, guard)
   const clock = options.clock ?? systemClock
   const maps = new SnapshotMaps(disks, clock)

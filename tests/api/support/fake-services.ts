@@ -89,6 +89,11 @@ export function snapshotMap(
     id,
     vmId,
     createdAt: CREATED_AT,
+    consistency: 'crash',
+    consistencyReason: null,
+    stallMs: 12.345,
+    skewMs: 0,
+    stallForecastMs: null,
     lease: null,
     disks: disks.map((disk) => ({
       name: 'system.img',
