@@ -27,6 +27,7 @@ import { systemClock } from './core/leases/lease-clock.ts'
 import { LeaseService } from './core/leases/lease-service.ts'
 import { MountGuard } from './core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
+import { RetentionService } from './core/retention/retention-service.ts'
 import type { Authenticator, Readiness } from './core/services.ts'
 import { DiskMaps } from './core/snapshots/disk-maps.ts'
 import { SnapshotFiles } from './core/snapshots/snapshot-files.ts'
@@ -70,9 +71,11 @@ export interface Server {
   readonly app: FastifyInstance
   readonly journal: SnapshotJournal
   readonly repositories: RepositoryCatalogue
+  /** Not started. */
+  readonly retention: RetentionService
   /** The database in use; beside the configured one where that is the ancestor's. */
   readonly databaseFile: string
-  /** Closes the database; after the app. */
+  /** Ends retention and closes the database; after the app. */
   close(): Promise<void>
 }
 
@@ -117,8 +120,12 @@ export async function createServer(config: Config, configDirectory: string, logg
     app,
     journal: get(SnapshotJournal),
     repositories: get(RepositoryCatalogue),
+    retention: get(RetentionService),
     databaseFile: database.file,
-    close: () => database.close(),
+    async close() {
+      await get(RetentionService).stop()
+      await database.close()
+    },
   }
 }
 
@@ -178,6 +185,22 @@ function provideCore(
   )
   provide(
     container,
+    RetentionService,
+    () =>
+      new RetentionService(
+        {
+          store: get(SnapshotStore),
+          locks: get(VmLocks),
+          journal: get(SnapshotJournal),
+          leases: get(LeaseService),
+          clock: systemClock,
+          log: logger,
+        },
+        config.retention,
+      ),
+  )
+  provide(
+    container,
     SnapshotService,
     () =>
       new SnapshotService({
@@ -189,6 +212,7 @@ function provideCore(
         disks: get(DiskMaps),
         maps: new SnapshotMaps(get(DiskMaps)),
         leases: get(LeaseService),
+        retention: get(RetentionService),
       }),
   )
   provide(container, READINESS, () => ({

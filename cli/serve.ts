@@ -52,6 +52,7 @@ export async function startServer(
     await server.journal.recoverAll()
     await logRepositories(server, logger)
     const address = await listen(server, config)
+    server.retention.start()
     logger.info({ address, pid: process.pid }, 'listening')
     return { address, stop: () => stop(server, config.api.shutdownGraceMs, logger) }
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { CheckedValues } from './checked-values.ts'
-import type { Config, OvmConfig, QuiesceConfig, StaticVmConfig, TlsFiles } from './config.ts'
+import type { Config, OvmConfig, QuiesceConfig, RetentionConfig, StaticVmConfig, TlsFiles } from './config.ts'
 import { parseGoDuration } from './go-duration.ts'
 import { SCHEMA } from './schema.ts'
 
@@ -40,6 +40,7 @@ export function buildConfig(values: CheckedValues): Config {
       })),
     },
     quiesce: quiesce(values),
+    retention: retention(values),
     backends: values.items('backends').map((index) => ({
       module: values.get('backends[].module', index),
       options: values.get('backends[].options', index) ?? {},
@@ -80,6 +81,16 @@ function quiesce(values: CheckedValues): QuiesceConfig {
     ...(after !== undefined && { after }),
     timeoutMs: values.get('quiesce.timeout'),
     required: values.get('quiesce.required'),
+  }
+}
+
+function retention(values: CheckedValues): RetentionConfig {
+  const keepLast = values.get('retention.keep_last')
+  const maxAgeMs = values.get('retention.max_age')
+  return {
+    ...(keepLast > 0 && { keepLast }),
+    ...(maxAgeMs > 0 && { maxAgeMs }),
+    intervalMs: values.get('retention.interval'),
   }
 }
 

@@ -13,6 +13,7 @@ export interface Config {
   readonly static: StaticInventoryConfig
   readonly auth: AuthConfig
   readonly quiesce: QuiesceConfig
+  readonly retention: RetentionConfig
   readonly backends: readonly BackendConfig[]
 }
 
@@ -97,6 +98,14 @@ export interface QuiesceConfig {
   readonly after?: readonly string[]
   readonly timeoutMs: number
   readonly required: boolean
+}
+
+/** Without the first two every snapshot is kept. */
+export interface RetentionConfig {
+  /** 1 or more. */
+  readonly keepLast?: number
+  readonly maxAgeMs?: number
+  readonly intervalMs: number
 }
 
 export interface BackendConfig {

@@ -282,6 +282,31 @@ export const SCHEMA = [
     reason: 'For most guests a snapshot that says what it is beats none.',
   },
   {
+    path: 'retention.keep_last',
+    type: 'integer',
+    default: 0,
+    check: check.keepLast,
+    doc: 'How many snapshots of a VM are kept, 1 to 10000, the newest ones; older ones are deleted. 0 keeps all.',
+    reason:
+      'Snapshots that nobody deletes fill a repository, but whoever makes them should know when to delete them.',
+  },
+  {
+    path: 'retention.max_age',
+    type: 'duration',
+    default: '0s',
+    check: check.maxAge,
+    doc: 'How old a snapshot may become, 1m or more; older ones are deleted, but never the newest of a VM. "0s" is no limit.',
+    reason: 'A leased snapshot is kept whatever these two say, so a client can keep the base of its chain.',
+  },
+  {
+    path: 'retention.interval',
+    type: 'duration',
+    default: '15m',
+    check: check.retentionInterval,
+    doc: 'How often all VMs are looked through, 1s to 24h; a VM of which a snapshot is taken is looked at right after it.',
+    reason: 'Age goes on, and leases end, without a snapshot being taken.',
+  },
+  {
     path: 'backends[].module',
     type: 'string',
     required: true,

@@ -6,9 +6,11 @@ import { quote } from './quote.ts'
 /** HS256 wants a key at least as long as its hash: RFC 7518, section 3.2. */
 export const MIN_SECRET_BYTES = 32
 
-const HOUR_MS = 3600 * 1000
+const MINUTE_MS = 60 * 1000
+const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
+const MOST_KEPT = 10_000
 const MAX_ARGUMENTS = 64
 const PLACEHOLDER = /\{\w+\}/
 const PLACEHOLDERS = /\{\w+\}/g
@@ -41,6 +43,21 @@ export function tokenLifetime(milliseconds: number): string | undefined {
 export function grace(milliseconds: number): string | undefined {
   if (milliseconds <= DAY_MS) return undefined
   return 'is longer than a day; use "24h" or less'
+}
+
+export function keepLast(value: number): string | undefined {
+  if (value >= 0 && value <= MOST_KEPT) return undefined
+  return `${value} is not a number of snapshots; use 1 to ${MOST_KEPT}, or 0 to keep all`
+}
+
+export function maxAge(milliseconds: number): string | undefined {
+  if (milliseconds === 0 || milliseconds >= MINUTE_MS) return undefined
+  return 'is shorter than a minute; use "1m" or more, or "0s" for no limit'
+}
+
+export function retentionInterval(milliseconds: number): string | undefined {
+  if (milliseconds >= 1000 && milliseconds <= DAY_MS) return undefined
+  return 'is too short or too long; use "1s" to "24h"'
 }
 
 export function hookTimeout(milliseconds: number): string | undefined {

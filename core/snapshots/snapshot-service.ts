@@ -1,6 +1,7 @@
 import { DiskferryError } from '../errors.ts'
 import type { DeleteOptions } from '../leases/lease.ts'
 import type { LeaseService } from '../leases/lease-service.ts'
+import type { RetentionService } from '../retention/retention-service.ts'
 import type { MapOptions, OpenDisk, SnapshotMap, Snapshots } from '../services.ts'
 import { type SnapshotIds, type VmCatalogue, type VmPlan, vmNotFound } from '../vms/vm-catalogue.ts'
 import type { DiskMaps } from './disk-maps.ts'
@@ -21,6 +22,7 @@ export interface SnapshotServiceParts {
   readonly disks: DiskMaps
   readonly maps: SnapshotMaps
   readonly leases: LeaseService
+  readonly retention: RetentionService
 }
 
 export class SnapshotService implements Snapshots {
@@ -31,10 +33,10 @@ export class SnapshotService implements Snapshots {
   }
 
   async create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap> {
-    const { vms, locks, journal, files, maps } = this.#parts
+    const { vms, locks, journal, files, maps, retention } = this.#parts
     // Before the lock, so that a stranger's ids leave no lock files behind.
     if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
-    return locks.hold(
+    const made = await locks.hold(
       vmId,
       async () => {
         const plan = await vms.plan(vmId, true, signal)
@@ -51,6 +53,8 @@ export class SnapshotService implements Snapshots {
       },
       signal,
     )
+    retention.soon(vmId)
+    return made
   }
 
   async list(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<readonly SnapshotMap[]> {

@@ -31,6 +31,7 @@ describe('a good configuration', () => {
       static: { repositories: [], vms: [] },
       auth: { provider: 'ovm-manager', users: [] },
       quiesce: { timeoutMs: 30_000, required: false },
+      retention: { intervalMs: 900_000 },
       backends: [],
     })
     assert.deepEqual(warnings, [])

@@ -101,6 +101,15 @@ export const MISTAKES: readonly Mistake[] = [
     ],
   },
   {
+    what: 'retention out of bounds',
+    tables: '[retention]\nkeep_last = -1\nmax_age = "1s"\ninterval = "25h"',
+    says: [
+      /^FILE:9: retention\.keep_last: -1 is not a number of snapshots/,
+      /^FILE:10: retention\.max_age: is shorter than a minute/,
+      /^FILE:11: retention\.interval: is too short or too long/,
+    ],
+  },
+  {
     what: 'a port out of range',
     tables: '[api]\nport = 65536',
     says: [/^FILE:9: api\.port: 65536 is not a port/],

@@ -9,6 +9,7 @@ import { LeaseService } from '../../core/leases/lease-service.ts'
 import type { Log } from '../../core/log.ts'
 import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
+import { type RetentionOptions, RetentionService } from '../../core/retention/retention-service.ts'
 import { DiskMaps } from '../../core/snapshots/disk-maps.ts'
 import { SnapshotFiles } from '../../core/snapshots/snapshot-files.ts'
 import { SnapshotJournal } from '../../core/snapshots/snapshot-journal.ts'
@@ -36,6 +37,7 @@ export interface CoreOptions {
   readonly backends?: readonly unknown[]
   readonly requireMountPoint?: boolean
   readonly clock?: Clock
+  readonly retention?: Partial<RetentionOptions>
   readonly quiesce?: Partial<QuiesceOptions>
   readonly log?: Log
 }
@@ -79,7 +81,21 @@ export async function makeCore(options: CoreOptions) {
   const clock = options.clock ?? systemClock
   const maps = new SnapshotMaps(disks, clock)
   const leases = new LeaseService({ store, locks, guard, clock, log })
-  const snapshots = new SnapshotService({ vms, store, journal, files, locks, disks, maps, leases })
+  const retention = new RetentionService(
+    { store, locks, journal, leases, clock, log },
+    { intervalMs: 3_600_000, ...options.retention },
+  )
+  const snapshots = new SnapshotService({
+    vms,
+    store,
+    journal,
+    files,
+    locks,
+    disks,
+    maps,
+    leases,
+    retention,
+  })
   return {
     repositories,
     vms,
@@ -87,8 +103,12 @@ export async function makeCore(options: CoreOptions) {
     journal,
     locks,
     leases,
+    retention,
     snapshots,
-    [Symbol.asyncDispose]: () => database.close(),
+    async [Symbol.asyncDispose]() {
+      await retention.stop()
+      await database.close()
+    },
   }
 }
 
