@@ -22,6 +22,7 @@ import type { Config } from './config/config.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { loadPlugins } from './core/backends/plugin-loader.ts'
 import { Quiesce } from './core/consistency/quiesce.ts'
+import { StallForecast } from './core/consistency/stall-forecast.ts'
 import type { Inventory } from './core/inventory.ts'
 import { systemClock } from './core/leases/lease-clock.ts'
 import { LeaseService } from './core/leases/lease-service.ts'
@@ -211,6 +212,7 @@ function provideCore(
         locks: get(VmLocks),
         disks: get(DiskMaps),
         maps: new SnapshotMaps(get(DiskMaps)),
+        forecast: new StallForecast(config.quiesce, logger),
         leases: get(LeaseService),
         retention: get(RetentionService),
       }),

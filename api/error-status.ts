@@ -60,6 +60,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   SNAPSHOT_DAMAGED: CONFLICT,
   SNAPSHOT_LEASED: CONFLICT,
   SNAPSHOT_NOT_FOUND: NOT_FOUND,
+  STALL_TOO_LONG: CONFLICT,
   STORE_FAILED: serverError('The database of snapshots could not be read or written.'),
   TOKEN_INVALID: { status: 401, error: 'Authentication failed' },
   USAGE: SERVER_ERROR,

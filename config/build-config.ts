@@ -76,11 +76,14 @@ function ovm(values: CheckedValues): OvmConfig {
 function quiesce(values: CheckedValues): QuiesceConfig {
   const before = values.get('quiesce.before')
   const after = values.get('quiesce.after')
+  const maxStallMs = values.get('quiesce.max_stall')
   return {
     ...(before !== undefined && { before }),
     ...(after !== undefined && { after }),
     timeoutMs: values.get('quiesce.timeout'),
     required: values.get('quiesce.required'),
+    ...(maxStallMs > 0 && { maxStallMs }),
+    onLongStall: values.get('quiesce.on_long_stall'),
   }
 }
 

@@ -98,6 +98,9 @@ export interface QuiesceConfig {
   readonly after?: readonly string[]
   readonly timeoutMs: number
   readonly required: boolean
+  /** Without it no stall is forecast. */
+  readonly maxStallMs?: number
+  readonly onLongStall: 'refuse' | 'warn'
 }
 
 /** Without the first two every snapshot is kept. */

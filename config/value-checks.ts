@@ -60,6 +60,11 @@ export function retentionInterval(milliseconds: number): string | undefined {
   return 'is too short or too long; use "1s" to "24h"'
 }
 
+export function maxStall(milliseconds: number): string | undefined {
+  if (milliseconds === 0 || (milliseconds >= 1 && milliseconds <= HOUR_MS)) return undefined
+  return 'is too short or too long; use "1ms" to "1h", or "0s" for no limit'
+}
+
 export function hookTimeout(milliseconds: number): string | undefined {
   if (milliseconds >= 100 && milliseconds <= HOUR_MS) return undefined
   return 'is no time to give a hook; use "100ms" to "1h"'

@@ -125,7 +125,7 @@ export interface OpenDisk extends AsyncDisposable {
 export interface Snapshots {
   /** @throws VM_NOT_FOUND when neither the inventory nor the store knows the VM */
   list(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<readonly SnapshotMap[]>
-  /** @throws VM_NOT_FOUND, VM_NOT_COMPATIBLE, VM_BUSY, QUIESCE_FAILED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED */
+  /** @throws VM_NOT_FOUND, VM_NOT_COMPATIBLE, VM_BUSY, STALL_TOO_LONG, QUIESCE_FAILED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED */
   create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>
   /** @throws SNAPSHOT_NOT_FOUND, COMPARE_NOT_OLDER, SNAPSHOT_DAMAGED, DIFF_FAILED, MAP_FAILED */
   get(vmId: string, snapshotId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>

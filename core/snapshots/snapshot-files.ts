@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
-import { type CloneSpan, skewOf, stallOf } from '../consistency/clone-spans.ts'
+import { type CloneSpan, skewOf, stallOf, toMicrosecond } from '../consistency/clone-spans.ts'
 import type { HookSubject } from '../consistency/hook-arguments.ts'
 import type { Quiesce } from '../consistency/quiesce.ts'
 import { DiskferryError } from '../errors.ts'
@@ -129,7 +129,7 @@ async function cloneAll(
       if (!Number.isSafeInteger(size)) {
         throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)
       }
-      return { beganMs, endedMs, disk: { ...record, size } }
+      return { beganMs, endedMs, disk: { ...record, size, cloneMs: toMicrosecond(endedMs - beganMs) } }
     }),
   )
   // Only now is no clone under way any more, and the caller may take the files away.

@@ -22,6 +22,10 @@ export interface DiskRecord extends DiskSnapshot {
   readonly repositoryId: string
   /** The repository's folder without links; the clone lies below it. */
   readonly root: string
+  /** Of the disk before it was cloned, where they were counted. */
+  readonly extents?: number
+  /** Milliseconds that the clone took. */
+  readonly cloneMs?: number
 }
 
 /** Everything that is known of one VM's snapshots, oldest first: one value in the store, one atomic write. */

@@ -1,3 +1,4 @@
+import type { StallForecast } from '../consistency/stall-forecast.ts'
 import { DiskferryError } from '../errors.ts'
 import type { DeleteOptions } from '../leases/lease.ts'
 import type { LeaseService } from '../leases/lease-service.ts'
@@ -21,6 +22,7 @@ export interface SnapshotServiceParts {
   readonly locks: VmLocks
   readonly disks: DiskMaps
   readonly maps: SnapshotMaps
+  readonly forecast: StallForecast
   readonly leases: LeaseService
   readonly retention: RetentionService
 }
@@ -33,7 +35,7 @@ export class SnapshotService implements Snapshots {
   }
 
   async create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap> {
-    const { vms, locks, journal, files, maps, retention } = this.#parts
+    const { vms, locks, journal, files, maps, forecast, retention } = this.#parts
     // Before the lock, so that a stranger's ids leave no lock files behind.
     if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
     const made = await locks.hold(
@@ -42,9 +44,12 @@ export class SnapshotService implements Snapshots {
         const plan = await vms.plan(vmId, true, signal)
         if (plan.reasons.length > 0) throw notCompatible(plan)
         const before = await journal.settled(vmId)
-        const { draft, tasks } = draftSnapshot(plan, before)
+        const wanted = draftSnapshot(plan, before)
+        const { stallForecastMs, tasks } = await forecast.assess(before, wanted.tasks, signal)
+        const draft = { ...wanted.draft, stallForecastMs }
         return journal.create(before, draft, async () => {
           const record = await files.make(vmId, draft, tasks, signal)
+          forecast.learn(vmId, record)
           // The map belongs to the answer: without it the client would not know what to fetch.
           const result = await maps.allocated(vmId, record, options, signal)
           if (signal?.aborted) throw new DiskferryError('ABORTED', `VM ${vmId}: the client went away`)

@@ -30,7 +30,7 @@ describe('a good configuration', () => {
       inventory: { source: 'ovs-agent', requireMountPoint: true },
       static: { repositories: [], vms: [] },
       auth: { provider: 'ovm-manager', users: [] },
-      quiesce: { timeoutMs: 30_000, required: false },
+      quiesce: { timeoutMs: 30_000, required: false, onLongStall: 'refuse' },
       retention: { intervalMs: 900_000 },
       backends: [],
     })

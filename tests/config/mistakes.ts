@@ -93,11 +93,13 @@ export const MISTAKES: readonly Mistake[] = [
   },
   {
     what: 'a hook with a placeholder that is not known, or where none may be',
-    tables: '[quiesce]\nbefore = ["/bin/x", "a{VM}b"]\nafter = ["/bin/{vm}"]\ntimeout = "2h"',
+    tables:
+      '[quiesce]\nbefore = ["/bin/x", "a{VM}b"]\nafter = ["/bin/{vm}"]\ntimeout = "2h"\nmax_stall = "2h"',
     says: [
       /^FILE:9: quiesce\.before: "\{VM\}" is not known; use \{vm\}, \{uuid\} or \{name\}$/,
       /^FILE:10: quiesce\.after: has a placeholder in the name of the program/,
       /^FILE:11: quiesce\.timeout: is no time to give a hook/,
+      /^FILE:12: quiesce\.max_stall: is too short or too long/,
     ],
   },
   {

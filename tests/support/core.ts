@@ -4,6 +4,7 @@ import btrfs from '../../backends/btrfs/index.ts'
 import xfs from '../../backends/xfs/index.ts'
 import { BackendRegistry } from '../../core/backends/backend-registry.ts'
 import { Quiesce, type QuiesceOptions } from '../../core/consistency/quiesce.ts'
+import { StallForecast, type StallForecastOptions } from '../../core/consistency/stall-forecast.ts'
 import { type Clock, systemClock } from '../../core/leases/lease-clock.ts'
 import { LeaseService } from '../../core/leases/lease-service.ts'
 import type { Log } from '../../core/log.ts'
@@ -39,6 +40,7 @@ export interface CoreOptions {
   readonly clock?: Clock
   readonly retention?: Partial<RetentionOptions>
   readonly quiesce?: Partial<QuiesceOptions>
+  readonly forecast?: Partial<StallForecastOptions>
   readonly log?: Log
 }
 
@@ -93,6 +95,7 @@ export async function makeCore(options: CoreOptions) {
     locks,
     disks,
     maps,
+    forecast: new StallForecast({ onLongStall: 'refuse', ...options.forecast }, log),
     leases,
     retention,
   })
