@@ -61,13 +61,22 @@ export class LeaseService implements Leases {
     })
   }
 
-  /** The lease that holds a snapshot now. @throws the system's error of reading the file beside it */
+  /** The lease that holds a snapshot now. @throws READ_FAILED for the file beside it */
   async live(snapshot: SnapshotRecord): Promise<LeaseRecord | undefined> {
     const now = this.#parts.clock()
     if (snapshot.lease !== undefined) return isLive(snapshot.lease, now) ? snapshot.lease : undefined
     for (const root of rootsOf(snapshot)) {
-      const lease = await readLeaseFile(snapshotFolder(root, snapshot.id), snapshot.id)
-      if (lease !== undefined && isLive(lease, now)) return lease
+      const folder = snapshotFolder(root, snapshot.id)
+      try {
+        const lease = await readLeaseFile(folder, snapshot.id)
+        if (lease !== undefined && isLive(lease, now)) return lease
+      } catch (error) {
+        throw backendFailure(
+          error,
+          'READ_FAILED',
+          `whether snapshot ${snapshot.id} is leased can't be read in '${folder}'`,
+        )
+      }
     }
     return undefined
   }
@@ -83,7 +92,15 @@ export class LeaseService implements Leases {
     { force = false, user }: DeleteOptions,
   ): Promise<void> {
     for (const snapshot of snapshots) {
-      const lease = snapshot.state === 'ready' ? await this.live(snapshot) : undefined
+      if (snapshot.state !== 'ready') continue
+      const lease = await this.live(snapshot).catch((error: unknown) => {
+        if (!force) throw error
+        this.#parts.log.warn(
+          { vm: vmId, snapshot: snapshot.id, err: error },
+          'deleted by force, leased or not',
+        )
+        return undefined
+      })
       if (lease === undefined) continue
       if (!force)
         throw leased(vmId, snapshot.id, lease, 'so it is not deleted; ?force=true deletes it all the same')

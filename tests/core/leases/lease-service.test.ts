@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClockReading } from '../../../core/leases/lease-clock.ts'
 import { makeCore } from '../../support/core.ts'
@@ -143,6 +143,15 @@ snapshotTest(
       await writeFile(file, text)
       await assert.rejects(core.leases.get(VM, id), failsWith('LEASE_NOT_FOUND'))
     }
+    // Whether it is leased can't be known: then it is not deleted, unless by force.
+    await rm(file)
+    await mkdir(file)
+    await assert.rejects(
+      core.snapshots.delete(VM, id),
+      failsWith('READ_FAILED', /whether snapshot .* is leased/),
+    )
+    await core.snapshots.delete(VM, id, { force: true })
+    assert.deepEqual(await snapshotFolders(mount), [])
   },
 )
 
