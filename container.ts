@@ -26,12 +26,17 @@ import { AuditService } from './core/audit/audit-service.ts'
 import { AuditStore } from './core/audit/audit-store.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { loadPlugins } from './core/backends/plugin-loader.ts'
+import { Quiesce } from './core/consistency/quiesce.ts'
+import { StallForecast } from './core/consistency/stall-forecast.ts'
 import type { Inventory } from './core/inventory.ts'
+import { systemClock } from './core/leases/lease-clock.ts'
+import { LeaseService } from './core/leases/lease-service.ts'
 import type { Log } from './core/log.ts'
 import { MetricRegistry } from './core/metrics/metrics.ts'
 import { addProcessMetrics } from './core/metrics/process-metrics.ts'
 import { MountGuard } from './core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
+import { RetentionService } from './core/retention/retention-service.ts'
 import type { Authenticator, Readiness } from './core/services.ts'
 import { DiskMaps } from './core/snapshots/disk-maps.ts'
 import { IndexRebuilder } from './core/snapshots/index-rebuilder.ts'
@@ -83,6 +88,8 @@ export interface Server {
   readonly index: IndexRebuilder
   readonly repositories: RepositoryCatalogue
   readonly audits: AuditService
+  /** Not started. */
+  readonly retention: RetentionService
   /** The database in use; beside the configured one where that is the ancestor's. */
   readonly databaseFile: string
   /**
@@ -92,7 +99,7 @@ export interface Server {
    * @throws CONFIG_INVALID, or node's error, for files that can't be used; those of before stay in use
    */
   reloadCertificates(): Promise<readonly string[]>
-  /** Ends the audits and closes the database; after the app. */
+  /** Ends audits and retention, and closes the database; after the app. */
   close(): Promise<void>
 }
 
@@ -124,6 +131,7 @@ export async function createServer(config: Config, configDirectory: string, logg
       snapshots: get(SnapshotService),
       audits: get(AuditService),
       metrics: get(MetricRegistry),
+      leases: get(LeaseService),
       readiness: get(READINESS),
       authenticator: get(AUTHENTICATOR),
     },
@@ -143,6 +151,7 @@ export async function createServer(config: Config, configDirectory: string, logg
     index: get(IndexRebuilder),
     repositories: get(RepositoryCatalogue),
     audits: get(AuditService),
+    retention: get(RetentionService),
     databaseFile: database.file,
     async reloadCertificates() {
       const warnings = await checkTlsFiles(config.api.tls, configDirectory)
@@ -151,6 +160,7 @@ export async function createServer(config: Config, configDirectory: string, logg
     },
     async close() {
       await get(AuditService).stop()
+      await get(RetentionService).stop()
       await database.close()
     },
   }
@@ -228,11 +238,12 @@ function provideCore(
         storedSnapshotIds(get(SnapshotStore)),
       ),
   )
-  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard), holdBeneath))
+  provide(container, Quiesce, () => new Quiesce(config.quiesce, logger))
+  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard), holdBeneath, get(Quiesce)))
   provide(
     container,
     SnapshotJournal,
-    () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger),
+    () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger, get(Quiesce)),
   )
   provide(
     container,
@@ -263,6 +274,34 @@ function provideCore(
   provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard), holdBeneath))
   provide(
     container,
+    LeaseService,
+    () =>
+      new LeaseService({
+        store: get(SnapshotStore),
+        locks: get(VmLocks),
+        guard: get(MountGuard),
+        clock: systemClock,
+        log: logger,
+      }),
+  )
+  provide(
+    container,
+    RetentionService,
+    () =>
+      new RetentionService(
+        {
+          store: get(SnapshotStore),
+          locks: get(VmLocks),
+          journal: get(SnapshotJournal),
+          leases: get(LeaseService),
+          clock: systemClock,
+          log: logger,
+        },
+        config.retention,
+      ),
+  )
+  provide(
+    container,
     SnapshotService,
     () =>
       new SnapshotService({
@@ -274,6 +313,9 @@ function provideCore(
         disks: get(DiskMaps),
         maps: new SnapshotMaps(get(DiskMaps)),
         distrusted: get(AuditStore),
+        forecast: new StallForecast(config.quiesce, logger),
+        leases: get(LeaseService),
+        retention: get(RetentionService),
       }),
   )
   provide(container, READINESS, () => ({

@@ -10,6 +10,7 @@ import {
 } from 'fastify'
 import type { Logger } from 'pino'
 import type { Audits } from '../core/audit/audit.ts'
+import type { Leases } from '../core/leases/lease.ts'
 import type { Metrics } from '../core/metrics/metrics.ts'
 import type { Authenticator, Readiness, Repositories, Snapshots, VirtualMachines } from '../core/services.ts'
 import { AnswersUnderWay } from './answers-under-way.ts'
@@ -28,6 +29,7 @@ import { requestSignal } from './plugins/request-signal.ts'
 import { abortAuditRoute, auditRoutes } from './routes/audits.ts'
 import { diskRoutes } from './routes/disks.ts'
 import { healthRoutes } from './routes/health.ts'
+import { leaseRoutes } from './routes/leases.ts'
 import { loginRoute } from './routes/login.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { repositoryRoutes } from './routes/repositories.ts'
@@ -47,6 +49,7 @@ export interface ApiServices {
   readonly snapshots: Snapshots
   readonly audits: Audits
   readonly metrics: Metrics
+  readonly leases: Leases
   readonly readiness: Readiness
   readonly authenticator: Authenticator
 }
@@ -107,7 +110,7 @@ function createApp({ tls, logger }: ApiOptions, limits: ApiLimits): FastifyInsta
  * @throws CONFIG_INVALID for TLS options that contradict each other; node's errors for a bad certificate or key
  */
 export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
-  const { virtualMachines, repositories, snapshots, readiness, authenticator } = options.services
+  const { virtualMachines, repositories, snapshots, leases, readiness, authenticator } = options.services
   const { audits, metrics } = options.services
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const app = createApp(options, limits)
@@ -126,6 +129,7 @@ export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
   })
   await app.register(vmRoutes, { prefix: PREFIX, virtualMachines })
   await app.register(snapshotRoutes, { prefix: PREFIX, snapshots })
+  await app.register(leaseRoutes, { prefix: PREFIX, leases })
   await app.register(diskRoutes, {
     prefix: PREFIX,
     snapshots,

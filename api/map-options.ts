@@ -6,7 +6,8 @@ const FALSE = ['0', 'f', 'F', 'FALSE', 'false', 'False']
 /** The spellings that the ancestor's language takes for a boolean. An empty value means the default. */
 export const BOOLEAN_SPELLINGS: readonly string[] = ['', ...TRUE, ...FALSE]
 
-function boolean(text: string | undefined, byDefault: boolean): boolean {
+/** A query's boolean; empty means the default. */
+export function boolean(text: string | undefined, byDefault: boolean): boolean {
   return text === undefined || text === '' ? byDefault : TRUE.includes(text)
 }
 

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import type { Lease } from '../core/leases/lease.ts'
 import type { Chunk, DiskMap, SnapshotMap } from '../core/services.ts'
 
 /** Characters of one piece: enough to make a write worth its while, little enough to be made in well under 1 ms. */
@@ -34,9 +35,26 @@ function diskMembers(disk: DiskMap, snapshotId: string): string {
   return JSON.stringify(members).slice(1, -1)
 }
 
-function snapshotMembers({ id, vmId, createdAt, damage }: SnapshotMap): string {
-  const state = damage === undefined ? { state: 'ready' } : { state: 'damaged', damage }
-  return JSON.stringify({ id, vm_id: vmId, vmID: vmId, created_at: createdAt, ...state }).slice(1, -1)
+export function leaseJson({ holder, takenAt, expiresAt }: Lease) {
+  return { holder, taken_at: takenAt, expires_at: expiresAt }
+}
+
+function snapshotMembers(snapshot: SnapshotMap): string {
+  const { id, vmId, createdAt, damage, lease } = snapshot
+  const members = {
+    id,
+    vm_id: vmId,
+    vmID: vmId,
+    created_at: createdAt,
+    ...(damage === undefined ? { state: 'ready' } : { state: 'damaged', damage }),
+    consistency: snapshot.consistency,
+    consistency_reason: snapshot.consistencyReason,
+    stall_ms: snapshot.stallMs,
+    skew_ms: snapshot.skewMs,
+    stall_forecast_ms: snapshot.stallForecastMs,
+    lease: lease === null ? null : leaseJson(lease),
+  }
+  return JSON.stringify(members).slice(1, -1)
 }
 
 /** One flat loop: a generator inside a generator would cost more than the text of a chunk. */

@@ -63,6 +63,7 @@ export async function startServer(
     const rebuilding = rebuilt.then(() => server.index.keepUp(stopped.signal))
     await logRepositories(server, logger)
     const address = await listen(server, config)
+    server.retention.start()
     logger.info({ address, pid: process.pid }, 'listening')
     return {
       address,

@@ -1,5 +1,5 @@
 import type { CheckedValues } from './checked-values.ts'
-import type { Config, OvmConfig, StaticVmConfig, TlsFiles } from './config.ts'
+import type { Config, OvmConfig, QuiesceConfig, RetentionConfig, StaticVmConfig, TlsFiles } from './config.ts'
 import { parseGoDuration } from './go-duration.ts'
 import { SCHEMA } from './schema.ts'
 
@@ -44,6 +44,8 @@ export function buildConfig(values: CheckedValues): Config {
       })),
     },
     audit: { rate: values.get('audit.rate'), concurrent: values.get('audit.concurrent') },
+    quiesce: quiesce(values),
+    retention: retention(values),
     backends: values.items('backends').map((index) => ({
       module: values.get('backends[].module', index),
       options: values.get('backends[].options', index) ?? {},
@@ -73,6 +75,30 @@ function ovm(values: CheckedValues): OvmConfig {
     agentDbDir: values.get('ovm.agent_db_dir'),
     tls: values.get('ovm.tls'),
     ...(caCertificate !== undefined && { caCertificate }),
+  }
+}
+
+function quiesce(values: CheckedValues): QuiesceConfig {
+  const before = values.get('quiesce.before')
+  const after = values.get('quiesce.after')
+  const maxStallMs = values.get('quiesce.max_stall')
+  return {
+    ...(before !== undefined && { before }),
+    ...(after !== undefined && { after }),
+    timeoutMs: values.get('quiesce.timeout'),
+    required: values.get('quiesce.required'),
+    ...(maxStallMs > 0 && { maxStallMs }),
+    onLongStall: values.get('quiesce.on_long_stall'),
+  }
+}
+
+function retention(values: CheckedValues): RetentionConfig {
+  const keepLast = values.get('retention.keep_last')
+  const maxAgeMs = values.get('retention.max_age')
+  return {
+    ...(keepLast > 0 && { keepLast }),
+    ...(maxAgeMs > 0 && { maxAgeMs }),
+    intervalMs: values.get('retention.interval'),
   }
 }
 

@@ -17,6 +17,13 @@ export async function checkFiles(values: CheckedValues, problems: Problems): Pro
     const path = values.find(key)
     if (path !== undefined) await checkAuthority(key, path, problems)
   }
+  for (const key of ['quiesce.before', 'quiesce.after'] as const) {
+    const program = values.find(key)?.[0]
+    if (program === undefined) continue
+    const problem = await problemOf(program, constants.X_OK, 'file')
+    // It may be on something that is mounted later.
+    if (problem !== undefined) problems.warn(key, `${program} ${problem}`)
+  }
   const certificate = values.find('api.tls.certificate')
   const key = values.find('api.tls.key')
   if (certificate !== undefined && key !== undefined) await checkServerCertificate(certificate, key, problems)

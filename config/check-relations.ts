@@ -8,6 +8,7 @@ export function checkRelations(values: CheckedValues, problems: Problems): void 
   checkManager(values, problems)
   checkInventory(values, problems)
   checkUsers(values, problems)
+  checkQuiesce(values, problems)
   const logFile = values.find('log_file')
   if (logFile !== undefined && logFile === values.find('db_file')) {
     problems.report('log_file', 'is the same file as db_file; the log needs a file of its own')
@@ -90,6 +91,22 @@ function checkUsers(values: CheckedValues, problems: Problems): void {
     )
   }
   unique(values, problems, 'auth.users[].username', each(users))
+}
+
+function checkQuiesce(values: CheckedValues, problems: Problems): void {
+  const [before, after] = [values.find('quiesce.before'), values.find('quiesce.after')]
+  if (values.find('quiesce.required') && before === undefined) {
+    problems.report(
+      'quiesce.required',
+      'is true, but there is no good quiesce.before; set that, or remove this',
+    )
+  }
+  if (before !== undefined && after === undefined) {
+    problems.warn(
+      'quiesce.before',
+      'has no quiesce.after beside it: a guest that it brings to rest stays so; add one',
+    )
+  }
 }
 
 function each(items: readonly number[]): readonly (readonly number[])[] {

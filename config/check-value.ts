@@ -17,6 +17,10 @@ export function checkValue(spec: KeySpec, value: unknown): Verdict {
       return Number.isInteger(value)
         ? verdict(spec.check?.(value as number), value)
         : wrongType(value, 'an integer without quotes')
+    case 'strings':
+      return Array.isArray(value) && value.every((item) => typeof item === 'string')
+        ? verdict(spec.check?.(value), value)
+        : wrongType(value, 'strings in brackets, as ["one", "two"]')
     case 'boolean':
       return typeof value === 'boolean' ? { value } : wrongType(value, 'true or false without quotes')
     case 'duration':

@@ -12,6 +12,7 @@ interface Types {
   readonly string: string
   readonly path: string
   readonly integer: number
+  readonly strings: readonly string[]
   readonly boolean: boolean
   readonly duration: number
   readonly table: Readonly<Record<string, unknown>>

@@ -13,6 +13,8 @@ export interface Config {
   readonly static: StaticInventoryConfig
   readonly auth: AuthConfig
   readonly audit: AuditConfig
+  readonly quiesce: QuiesceConfig
+  readonly retention: RetentionConfig
   readonly backends: readonly BackendConfig[]
 }
 
@@ -104,6 +106,25 @@ export interface AuditConfig {
   readonly rate: number
   /** 1 or more. */
   readonly concurrent: number
+}
+
+export interface QuiesceConfig {
+  /** A program, an absolute path, and its arguments; so is `after`. */
+  readonly before?: readonly string[]
+  readonly after?: readonly string[]
+  readonly timeoutMs: number
+  readonly required: boolean
+  /** Without it no stall is forecast. */
+  readonly maxStallMs?: number
+  readonly onLongStall: 'refuse' | 'warn'
+}
+
+/** Without the first two every snapshot is kept. */
+export interface RetentionConfig {
+  /** 1 or more. */
+  readonly keepLast?: number
+  readonly maxAgeMs?: number
+  readonly intervalMs: number
 }
 
 export interface BackendConfig {

@@ -28,6 +28,13 @@ interface IntegerSpec extends CommonSpec {
   readonly check?: ValueCheck<number>
 }
 
+/** An array of strings. */
+interface StringsSpec extends Omit<CommonSpec, 'sample'> {
+  readonly type: 'strings'
+  readonly sample: readonly string[]
+  readonly check?: ValueCheck<readonly string[]>
+}
+
 interface BooleanSpec extends CommonSpec {
   readonly type: 'boolean'
   readonly default?: boolean
@@ -47,4 +54,4 @@ interface TableSpec extends CommonSpec {
 }
 
 /** One key of the configuration file. */
-export type KeySpec = TextSpec | IntegerSpec | BooleanSpec | DurationSpec | TableSpec
+export type KeySpec = TextSpec | IntegerSpec | StringsSpec | BooleanSpec | DurationSpec | TableSpec

@@ -1,5 +1,6 @@
 import type { KeySpec } from './key-spec.ts'
 import { API_LIMIT_KEYS, LOGIN_LIMIT_KEYS } from './limit-keys.ts'
+import { SNAPSHOT_KEYS } from './snapshot-keys.ts'
 import * as check from './value-checks.ts'
 
 /**
@@ -253,6 +254,7 @@ export const SCHEMA = [
     doc: 'The scrypt hash of the password, made with `diskferry hash-password`.',
     reason: 'Who reads this file must not learn a password; nobody knows the one of the sample.',
   },
+  ...SNAPSHOT_KEYS,
   {
     path: 'audit.rate',
     type: 'integer',

@@ -10,7 +10,15 @@ export const MIN_SECRET_BYTES = 32
 const MIN_AUDIT_RATE = 65_536
 const MOST_AUDITS = 64
 
-const DAY_MS = 24 * 3600 * 1000
+const MINUTE_MS = 60 * 1000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+
+const MOST_KEPT = 10_000
+const MAX_ARGUMENTS = 64
+const PLACEHOLDER = /\{\w+\}/
+const PLACEHOLDERS = /\{\w+\}/g
+const KNOWN: ReadonlySet<string> = new Set(['{vm}', '{uuid}', '{name}'])
 
 /** C0, DEL and C1. */
 const CONTROL = /\p{Cc}/u
@@ -54,6 +62,46 @@ export function auditRate(value: number): string | undefined {
 export function auditCount(value: number): string | undefined {
   if (value >= 1 && value <= MOST_AUDITS) return undefined
   return `${value} is not a number of audits; use 1 to ${MOST_AUDITS}`
+}
+
+export function keepLast(value: number): string | undefined {
+  if (value >= 0 && value <= MOST_KEPT) return undefined
+  return `${value} is not a number of snapshots; use 1 to ${MOST_KEPT}, or 0 to keep all`
+}
+
+export function maxAge(milliseconds: number): string | undefined {
+  if (milliseconds === 0 || milliseconds >= MINUTE_MS) return undefined
+  return 'is shorter than a minute; use "1m" or more, or "0s" for no limit'
+}
+
+export function retentionInterval(milliseconds: number): string | undefined {
+  if (milliseconds >= 1000 && milliseconds <= DAY_MS) return undefined
+  return 'is too short or too long; use "1s" to "24h"'
+}
+
+export function maxStall(milliseconds: number): string | undefined {
+  if (milliseconds === 0 || (milliseconds >= 1 && milliseconds <= HOUR_MS)) return undefined
+  return 'is too short or too long; use "1ms" to "1h", or "0s" for no limit'
+}
+
+export function hookTimeout(milliseconds: number): string | undefined {
+  if (milliseconds >= 100 && milliseconds <= HOUR_MS) return undefined
+  return 'is no time to give a hook; use "100ms" to "1h"'
+}
+
+/** A program and its arguments. */
+export function hook(argv: readonly string[]): string | undefined {
+  const [program, ...args] = argv
+  if (program === undefined) return 'is empty; name a program, then its arguments'
+  if (argv.length > MAX_ARGUMENTS) return `has more than ${MAX_ARGUMENTS} arguments; use fewer`
+  if (!isAbsolute(program)) return `${quote(program)} is not an absolute path; start it with /`
+  for (const part of argv) {
+    const problem = plainPath(part)
+    if (problem !== undefined) return problem
+  }
+  if (PLACEHOLDER.test(program)) return 'has a placeholder in the name of the program; use it in an argument'
+  const unknown = args.flatMap((part) => part.match(PLACEHOLDERS) ?? []).find((part) => !KNOWN.has(part))
+  return unknown === undefined ? undefined : `${quote(unknown)} is not known; use {vm}, {uuid} or {name}`
 }
 
 export function endpoint(value: string): string | undefined {

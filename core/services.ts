@@ -1,7 +1,9 @@
 /** What the API and the commands ask of the core. Sizes, starts and lengths are bytes. */
 
 import type { FileHandle } from 'node:fs/promises'
+import type { SnapshotConsistency } from './consistency/consistency.ts'
 import type { InventoryProblem } from './inventory.ts'
+import type { DeleteOptions, Lease } from './leases/lease.ts'
 import type { BackendManifest, DiffMethod } from './storage-backend.ts'
 
 export interface DiskView {
@@ -94,11 +96,13 @@ export interface DiskMap extends DiskSnapshot {
   readonly damage?: string
 }
 
-export interface SnapshotMap {
+export interface SnapshotMap extends SnapshotConsistency {
   readonly id: string
   readonly vmId: string
   /** ISO 8601, UTC, milliseconds. */
   readonly createdAt: string
+  /** The one that holds it now. */
+  readonly lease: Lease | null
   readonly disks: readonly DiskMap[]
   /** Only in a list: why the snapshot can't be served. */
   readonly damage?: string
@@ -125,14 +129,14 @@ export interface OpenDisk extends AsyncDisposable {
 export interface Snapshots {
   /** @throws VM_NOT_FOUND when neither the inventory nor the store knows the VM */
   list(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<readonly SnapshotMap[]>
-  /** @throws VM_NOT_FOUND, VM_NOT_COMPATIBLE, VM_BUSY, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED */
+  /** @throws VM_NOT_FOUND, VM_NOT_COMPATIBLE, VM_BUSY, STALL_TOO_LONG, QUIESCE_FAILED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED */
   create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>
   /** @throws SNAPSHOT_NOT_FOUND, COMPARE_NOT_OLDER, SNAPSHOT_DAMAGED, DIFF_FAILED, MAP_FAILED */
   get(vmId: string, snapshotId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>
-  /** Does nothing when the snapshot, or its files, are already gone. */
-  delete(vmId: string, snapshotId: string, signal?: AbortSignal): Promise<void>
-  /** Deletes every snapshot of a VM. @throws VM_NOT_FOUND */
-  purge(vmId: string, signal?: AbortSignal): Promise<void>
+  /** Does nothing when the snapshot, or its files, are already gone. @throws SNAPSHOT_LEASED */
+  delete(vmId: string, snapshotId: string, options?: DeleteOptions, signal?: AbortSignal): Promise<void>
+  /** Deletes every snapshot of a VM, or, when one of them is leased, none. @throws VM_NOT_FOUND, SNAPSHOT_LEASED */
+  purge(vmId: string, options?: DeleteOptions, signal?: AbortSignal): Promise<void>
   /** @throws SNAPSHOT_NOT_FOUND, DISK_NOT_FOUND, SNAPSHOT_DAMAGED, READ_FAILED */
   openDisk(vmId: string, snapshotId: string, diskName: string): Promise<OpenDisk>
 }

@@ -61,7 +61,7 @@ describe('docs/api.md', () => {
         }
       }
     }
-    assert.equal(keys, 3)
+    assert.equal(keys, 6)
   })
 
   it('names each field of each answer', async () => {

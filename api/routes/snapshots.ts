@@ -2,7 +2,9 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { SnapshotMap, Snapshots } from '../../core/services.ts'
 import { audited } from '../audit.ts'
+import { type DeleteQuery, deleteOptions } from '../delete-options.ts'
 import { mapOptions, type SnapshotQuery } from '../map-options.ts'
+import { deleteQuery } from '../schemas/delete-query.ts'
 import { type SnapshotParams, snapshotParams, type VmParams, vmParams } from '../schemas/params.ts'
 import { emptyResponse, errorResponses } from '../schemas/responses.ts'
 import { snapshotQuery } from '../schemas/snapshot-query.ts'
@@ -61,20 +63,21 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
     },
   )
 
-  app.delete<{ Params: VmParams }>(
+  app.delete<{ Params: VmParams; Querystring: DeleteQuery }>(
     '/vms/:vm/snapshots',
     {
       schema: {
         operationId: 'purgeSnapshots',
         summary: 'Delete every snapshot of a VM',
         params: vmParams,
+        querystring: deleteQuery,
         response: { 200: emptyResponse('Deleted'), ...errorResponses },
       },
     },
     // Without the signal, as below: what is begun is finished, with or without the client.
     async (request, reply) => {
       const { vm } = request.params
-      await audited(request, 'snapshot.purge', { vm }, () => snapshots.purge(vm))
+      await audited(request, 'snapshot.purge', { vm }, () => snapshots.purge(vm, deleteOptions(request)))
       return reply.send()
     },
   )
@@ -99,19 +102,22 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
     },
   )
 
-  app.delete<{ Params: SnapshotParams }>(
+  app.delete<{ Params: SnapshotParams; Querystring: DeleteQuery }>(
     '/vms/:vm/snapshots/:snapshot',
     {
       schema: {
         operationId: 'deleteSnapshot',
         summary: 'Delete one snapshot',
         params: snapshotParams,
+        querystring: deleteQuery,
         response: { 200: emptyResponse('Deleted, or already gone'), ...errorResponses },
       },
     },
     async (request, reply) => {
       const { vm, snapshot } = request.params
-      await audited(request, 'snapshot.delete', { vm, snapshot }, () => snapshots.delete(vm, snapshot))
+      await audited(request, 'snapshot.delete', { vm, snapshot }, () =>
+        snapshots.delete(vm, snapshot, deleteOptions(request)),
+      )
       return reply.send()
     },
   )

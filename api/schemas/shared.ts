@@ -1,4 +1,5 @@
 import { auditSchema } from './audit.ts'
+import { leaseSchema } from './lease.ts'
 import { backendSchema, repositorySchema } from './repository.ts'
 import { errorSchema } from './responses.ts'
 import { snapshotSchema } from './snapshot.ts'
@@ -8,6 +9,7 @@ import { vmSchema } from './vm.ts'
 export const SHARED_SCHEMAS = [
   errorSchema,
   vmSchema,
+  leaseSchema,
   snapshotSchema,
   repositorySchema,
   backendSchema,

@@ -59,10 +59,30 @@ const disk = {
   },
 }
 
+const milliseconds = { type: ['number', 'null'], minimum: 0 }
+
+const consistency = {
+  consistency: {
+    type: 'string',
+    enum: ['crash', 'quiesced'],
+    description: 'As after a power cut, or with the guest brought to rest.',
+  },
+  consistency_reason: {
+    type: ['string', 'null'],
+    description: 'Why it is not quiesced although the host has hooks for that.',
+  },
+  stall_ms: { ...milliseconds, description: 'From the call of the first clone to the return of the last.' },
+  skew_ms: { ...milliseconds, description: 'The moments of no two disks lie further apart.' },
+  stall_forecast_ms: {
+    ...milliseconds,
+    description: 'What `stall_ms` was expected to be, if anybody asked.',
+  },
+}
+
 export const snapshotSchema = {
   $id: 'Snapshot',
   type: 'object',
-  required: ['id', 'vm_id', 'vmID', 'created_at', 'state', 'disks'],
+  required: ['id', 'vm_id', 'vmID', 'created_at', 'state', ...Object.keys(consistency), 'lease', 'disks'],
   additionalProperties: false,
   properties: {
     id: { type: 'string' },
@@ -71,6 +91,8 @@ export const snapshotSchema = {
     created_at: { type: 'string', format: 'date-time' },
     state: { type: 'string', enum: ['ready', 'damaged'], description: '`damaged` only in a list.' },
     damage: { type: 'string', description: 'Only of a damaged snapshot: why it cannot be served.' },
+    ...consistency,
+    lease: { anyOf: [{ $ref: 'Lease#' }, { type: 'null' }], description: 'null when nobody holds one.' },
     disks: { type: 'array', items: disk },
   },
 }

@@ -1,6 +1,9 @@
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
+import { type CloneSpan, skewOf, stallOf, toMicrosecond } from '../consistency/clone-spans.ts'
+import type { HookSubject } from '../consistency/hook-arguments.ts'
+import type { Quiesce } from '../consistency/quiesce.ts'
 import { DiskferryError, describe } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
@@ -26,18 +29,20 @@ export interface CloneTask {
 export class SnapshotFiles {
   readonly #guard: MountGuard
   readonly #hold: HoldBeneath
+  readonly #quiesce: Quiesce
 
-  constructor(guard: MountGuard, hold: HoldBeneath) {
+  constructor(guard: MountGuard, hold: HoldBeneath, quiesce: Quiesce) {
     this.#guard = guard
     this.#hold = hold
+    this.#quiesce = quiesce
   }
 
   /**
-   * Clones every disk, all at once so that they are as close in time as can be, writes `snapshot.json` beside them and
-   * syncs the folders. After an error there may be files: `remove` takes them away.
+   * Clones every disk, all at once so that they are as close in time as can be, with the guest at rest where there are
+   * hooks for that, writes `snapshot.json` beside them and syncs the folders. After an error there may be files: `remove` takes them away.
    *
    * @returns the record with the sizes that the clones really have
-   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED, ABORTED
+   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, QUIESCE_FAILED, CLONE_FAILED, ABORTED
    */
   async make(
     vmId: string,
@@ -54,8 +59,20 @@ export class SnapshotFiles {
         await markUnfinished(folder.path, vmId, draft)
         faultPoint('create.marked-unfinished')
       }
-      const disks = await this.#cloneAll(tasks, folders, signal)
-      const made: SnapshotRecord = { ...draft, state: 'ready', disks }
+      const work = () => this.#cloneAll(tasks, folders, signal)
+      const { result: clones, ...consistency } = await this.#quiesce.around(
+        subjectOf(vmId, draft),
+        work,
+        signal,
+      )
+      const made: SnapshotRecord = {
+        ...draft,
+        ...consistency,
+        stallMs: stallOf(clones),
+        skewMs: skewOf(clones),
+        state: 'ready',
+        disks: clones.map(({ disk }) => disk),
+      }
       for (const root of rootsOf(draft)) {
         const folder = folders.of(root)
         await writeManifest(folder, vmId, made)
@@ -113,12 +130,11 @@ export class SnapshotFiles {
     tasks: readonly CloneTask[],
     folders: HeldFolders,
     signal: AbortSignal | undefined,
-  ): Promise<readonly DiskRecord[]> {
+  ): Promise<readonly Clone[]> {
     const outcomes = await Promise.allSettled(
-      tasks.map(async (task): Promise<DiskRecord> => {
+      tasks.map((task) => {
         const target = join(folders.of(task.record.root), task.record.name)
-        const size = await this.#cloneOne(task, target, signal)
-        return { ...task.record, size }
+        return this.#cloneOne(task, target, signal)
       }),
     )
     // Only now is no clone under way any more, and the caller may take the files away.
@@ -131,10 +147,8 @@ export class SnapshotFiles {
   /**
    * What is cloned is what was found beneath the repository, and it goes into the folder that is held: a link that is
    * put in the place of either has no effect.
-   *
-   * @returns bytes
    */
-  async #cloneOne({ record, source }: CloneTask, target: string, signal?: AbortSignal): Promise<number> {
+  async #cloneOne({ record, source }: CloneTask, target: string, signal?: AbortSignal): Promise<Clone> {
     const refused = (why: string, cause?: unknown) =>
       new DiskferryError('CLONE_FAILED', `disk ${record.name}: its file '${source.file}' ${why}; try again`, {
         cause,
@@ -147,19 +161,30 @@ export class SnapshotFiles {
     }
     await using disk = opened
     if (!disk.stats.isFile()) throw refused('is no longer a regular file')
+    const beganMs = performance.now()
     await source.backend.clone(disk.path, target, signal)
+    const endedMs = performance.now()
     faultPoint('create.cloned')
     const { size } = await lstat(target)
     if (!Number.isSafeInteger(size)) {
       throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)
     }
-    return size
+    return { beganMs, endedMs, disk: { ...record, size, cloneMs: toMicrosecond(endedMs - beganMs) } }
   }
 }
 
 /** Where the clone of a disk goes. */
 export function clonePath(source: CloneSource, snapshotId: string, diskName: string): string {
   return join(snapshotFolder(source.root, snapshotId), diskName)
+}
+
+/** Whom the hooks of a snapshot are run for. */
+export function subjectOf(vmId: string, record: SnapshotRecord): HookSubject {
+  return { vm: vmId, uuid: record.vmUuid, name: record.vmFriendlyName }
+}
+
+interface Clone extends CloneSpan {
+  readonly disk: DiskRecord
 }
 
 function firstTaskByRoot(tasks: readonly CloneTask[]): ReadonlyMap<string, CloneTask> {
@@ -170,7 +195,8 @@ function firstTaskByRoot(tasks: readonly CloneTask[]): ReadonlyMap<string, Clone
   return byRoot
 }
 
-function rootsOf(record: SnapshotRecord): readonly string[] {
+/** The repositories that hold a part of a snapshot, by their folders. */
+export function rootsOf(record: SnapshotRecord): readonly string[] {
   return [...new Set(record.disks.map((disk) => disk.root))]
 }
 

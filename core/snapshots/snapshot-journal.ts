@@ -1,7 +1,8 @@
+import type { Quiesce } from '../consistency/quiesce.ts'
 import { describe } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { Log } from '../log.ts'
-import type { SnapshotFiles } from './snapshot-files.ts'
+import { type SnapshotFiles, subjectOf } from './snapshot-files.ts'
 import type { SnapshotRecord, VmRecord } from './snapshot-record.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 import type { VmLocks } from './vm-locks.ts'
@@ -19,12 +20,16 @@ export class SnapshotJournal {
   readonly #files: SnapshotFiles
   readonly #locks: VmLocks
   readonly #log: Log
+  readonly #quiesce: Quiesce
+  /** Unfinished snapshots whose guest is not at rest any more, as far as we can help. */
+  readonly #released = new Set<string>()
 
-  constructor(store: SnapshotStore, files: SnapshotFiles, locks: VmLocks, log: Log) {
+  constructor(store: SnapshotStore, files: SnapshotFiles, locks: VmLocks, log: Log, quiesce: Quiesce) {
     this.#store = store
     this.#files = files
     this.#locks = locks
     this.#log = log
+    this.#quiesce = quiesce
   }
 
   /** The VM's record, with what a killed program left behind cleared away as far as that can be done now. */
@@ -34,6 +39,7 @@ export class SnapshotJournal {
     faultPoint('recover.found')
     const kept: SnapshotRecord[] = []
     for (const snapshot of record.snapshots) {
+      await this.#release(vmId, snapshot)
       if (snapshot.state === 'ready' || !(await this.#clear(vmId, snapshot))) kept.push(snapshot)
     }
     faultPoint('recover.removed')
@@ -60,6 +66,7 @@ export class SnapshotJournal {
       faultPoint('create.ready')
       return result
     } catch (error) {
+      this.#released.add(draft.id)
       if (await this.#clear(before.vmId, draft)) {
         faultPoint('rollback.removed')
         await this.#forgetAfterFailure(before)
@@ -100,6 +107,13 @@ export class SnapshotJournal {
         )
       }
     }
+  }
+
+  /** A program that was killed between the hooks left the guest at rest. Once: the record may stay for long. */
+  async #release(vmId: string, snapshot: SnapshotRecord): Promise<void> {
+    if (snapshot.state !== 'creating' || this.#released.has(snapshot.id)) return
+    this.#released.add(snapshot.id)
+    await this.#quiesce.release(subjectOf(vmId, snapshot))
   }
 
   async #clear(vmId: string, snapshot: SnapshotRecord): Promise<boolean> {

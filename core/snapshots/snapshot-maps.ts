@@ -1,3 +1,6 @@
+import { consistencyOf } from '../consistency/consistency.ts'
+import { type Clock, systemClock } from '../leases/lease-clock.ts'
+import { shownLease } from '../leases/lease-record.ts'
 import type { DiskMap, MapOptions, SnapshotMap } from '../services.ts'
 import type { DiskMaps } from './disk-maps.ts'
 import type { SnapshotRecord } from './snapshot-record.ts'
@@ -5,9 +8,11 @@ import type { SnapshotRecord } from './snapshot-record.ts'
 /** Maps of whole snapshots: those of their disks, one after the other. */
 export class SnapshotMaps {
   readonly #disks: DiskMaps
+  readonly #clock: Clock
 
-  constructor(disks: DiskMaps) {
+  constructor(disks: DiskMaps, clock: Clock = systemClock) {
     this.#disks = disks
+    this.#clock = clock
   }
 
   /** @throws as DiskMaps.allocated */
@@ -64,6 +69,8 @@ export class SnapshotMaps {
   ): Promise<SnapshotMap> {
     const disks: DiskMap[] = []
     for (const disk of snapshot.disks) disks.push(await map(disk))
-    return { id: snapshot.id, vmId, createdAt: snapshot.createdAt, disks }
+    const lease = shownLease(snapshot.lease, this.#clock())
+    const { id, createdAt } = snapshot
+    return { id, vmId, createdAt, ...consistencyOf(snapshot), lease, disks }
   }
 }

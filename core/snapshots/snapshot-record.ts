@@ -1,10 +1,12 @@
+import type { SnapshotConsistency } from '../consistency/consistency.ts'
 import { DiskferryError } from '../errors.ts'
+import { isLeaseRecord, type LeaseRecord } from '../leases/lease-record.ts'
 import type { DiskSnapshot } from '../services.ts'
 
 /** `creating` and `deleting` are steps of the journal: such a snapshot is shown to nobody. */
 export type SnapshotState = 'creating' | 'ready' | 'deleting'
 
-export interface SnapshotRecord {
+export interface SnapshotRecord extends Partial<SnapshotConsistency> {
   readonly id: string
   readonly state: SnapshotState
   /** ISO 8601, UTC, milliseconds; later than that of every earlier snapshot of the VM. */
@@ -12,12 +14,18 @@ export interface SnapshotRecord {
   readonly vmUuid: string
   readonly vmFriendlyName: string
   readonly disks: readonly DiskRecord[]
+  /** May have ended. */
+  readonly lease?: LeaseRecord
 }
 
 export interface DiskRecord extends DiskSnapshot {
   readonly repositoryId: string
   /** The repository's folder without links; the clone lies below it. */
   readonly root: string
+  /** Of the disk before it was cloned, where they were counted. */
+  readonly extents?: number
+  /** Milliseconds that the clone took. */
+  readonly cloneMs?: number
 }
 
 /** Everything that is known of one VM's snapshots, oldest first: one value in the store, one atomic write. */
@@ -56,7 +64,8 @@ function isSnapshotRecord(value: unknown): value is SnapshotRecord {
     isText(snapshot.createdAt) &&
     !Number.isNaN(Date.parse(snapshot.createdAt)) &&
     Array.isArray(snapshot.disks) &&
-    snapshot.disks.every(isDiskRecord)
+    snapshot.disks.every(isDiskRecord) &&
+    (snapshot.lease === undefined || isLeaseRecord(snapshot.lease))
   )
 }
 

@@ -1,6 +1,10 @@
 import type { DistrustedPairs } from '../audit/audit-store.ts'
+import type { StallForecast } from '../consistency/stall-forecast.ts'
 import { DiskferryError } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
+import type { DeleteOptions } from '../leases/lease.ts'
+import type { LeaseService } from '../leases/lease-service.ts'
+import type { RetentionService } from '../retention/retention-service.ts'
 import type { MapOptions, OpenDisk, SnapshotMap, Snapshots } from '../services.ts'
 import { type SnapshotIds, type VmCatalogue, type VmPlan, vmNotFound } from '../vms/vm-catalogue.ts'
 import type { DiskMaps } from './disk-maps.ts'
@@ -21,6 +25,9 @@ export interface SnapshotServiceParts {
   readonly disks: DiskMaps
   readonly maps: SnapshotMaps
   readonly distrusted: DistrustedPairs
+  readonly forecast: StallForecast
+  readonly leases: LeaseService
+  readonly retention: RetentionService
 }
 
 export class SnapshotService implements Snapshots {
@@ -31,18 +38,21 @@ export class SnapshotService implements Snapshots {
   }
 
   async create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap> {
-    const { vms, locks, journal, files, maps } = this.#parts
+    const { vms, locks, journal, files, maps, forecast, retention } = this.#parts
     // Before the lock, so that a stranger's ids leave no lock files behind.
     if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
-    return locks.hold(
+    const made = await locks.hold(
       vmId,
       async () => {
         const plan = await vms.plan(vmId, true, signal)
         if (plan.reasons.length > 0) throw notCompatible(plan)
         const before = await journal.settled(vmId)
-        const { draft, tasks } = draftSnapshot(plan, before)
+        const wanted = draftSnapshot(plan, before)
+        const { stallForecastMs, tasks } = await forecast.assess(before, wanted.tasks, signal)
+        const draft = { ...wanted.draft, stallForecastMs }
         return journal.create(before, draft, async () => {
           const record = await files.make(vmId, draft, tasks, signal)
+          forecast.learn(vmId, record)
           // The map belongs to the answer: without it the client would not know what to fetch.
           const result = await maps.allocated(vmId, record, options, signal)
           faultPoint('create.mapped')
@@ -52,6 +62,8 @@ export class SnapshotService implements Snapshots {
       },
       signal,
     )
+    retention.soon(vmId)
+    return made
   }
 
   async list(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<readonly SnapshotMap[]> {
@@ -87,22 +99,29 @@ export class SnapshotService implements Snapshots {
     )
   }
 
-  async delete(vmId: string, snapshotId: string, signal?: AbortSignal): Promise<void> {
-    const { store, locks, journal } = this.#parts
+  async delete(
+    vmId: string,
+    snapshotId: string,
+    options: DeleteOptions = {},
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { store, locks, journal, leases } = this.#parts
     if (!(await store.read(vmId)).snapshots.some(({ id }) => id === snapshotId)) return
     await locks.hold(
       vmId,
       async () => {
         const before = await journal.settled(vmId)
         const snapshot = before.snapshots.find(({ id }) => id === snapshotId)
-        if (snapshot !== undefined) await journal.delete(before, snapshot)
+        if (snapshot === undefined) return
+        await leases.assertDeletable(vmId, [snapshot], options)
+        await journal.delete(before, snapshot)
       },
       signal,
     )
   }
 
-  async purge(vmId: string, signal?: AbortSignal): Promise<void> {
-    const { store, locks, journal, vms } = this.#parts
+  async purge(vmId: string, options: DeleteOptions = {}, signal?: AbortSignal): Promise<void> {
+    const { store, locks, journal, vms, leases } = this.#parts
     if ((await store.read(vmId)).snapshots.length === 0) {
       if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
       return
@@ -111,6 +130,8 @@ export class SnapshotService implements Snapshots {
       vmId,
       async () => {
         let record = await journal.settled(vmId)
+        // All of them before the first goes: a purge that is refused has deleted nothing.
+        await leases.assertDeletable(vmId, record.snapshots, options)
         for (const snapshot of record.snapshots) {
           record = await journal.delete(record, snapshot)
           faultPoint('purge.next')
@@ -186,7 +207,8 @@ export function findPair(
   throw new DiskferryError('COMPARE_NOT_OLDER', 'compareTo snapshot must be older than this snapshot')
 }
 
-function findSnapshot(snapshots: readonly SnapshotRecord[], vmId: string, id: string): SnapshotRecord {
+/** @throws SNAPSHOT_NOT_FOUND */
+export function findSnapshot(snapshots: readonly SnapshotRecord[], vmId: string, id: string): SnapshotRecord {
   const snapshot = snapshots.find((known) => known.id === id)
   if (snapshot === undefined) throw snapshotNotFound(vmId, id)
   return snapshot

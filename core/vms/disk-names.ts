@@ -4,6 +4,8 @@ import type { VmDisk } from '../inventory.ts'
 /** Kept beside the disks in a snapshot's folder. */
 export const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'snapshot.json',
+  'snapshot.lease.json',
+  '.snapshot.lease.json.new',
   '.snapshot.json.new',
   '.snapshot.json.deleting',
   '.snapshot.json.adopting',

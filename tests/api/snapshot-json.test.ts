@@ -31,6 +31,12 @@ describe('snapshotJson()', () => {
       vmID: 'vm\n',
       created_at: CREATED_AT,
       state: 'ready',
+      consistency: 'crash',
+      consistency_reason: null,
+      stall_ms: 12.345,
+      skew_ms: 0,
+      stall_forecast_ms: null,
+      lease: null,
       disks: [
         {
           parent_path: '/OVS/Repositories/r1/VirtualDisks/system.img',

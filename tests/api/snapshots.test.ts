@@ -108,9 +108,9 @@ describe('snapshots', () => {
     assert.deepEqual(
       server.fake.calls.map(({ method, args }) => [method, ...args]),
       [
-        ['snapshots.delete', VM.name, 'snap-1'],
-        ['snapshots.delete', VM.name, 'never-was'],
-        ['snapshots.purge', VM.name],
+        ['snapshots.delete', VM.name, 'snap-1', { force: false, user: 'tester' }],
+        ['snapshots.delete', VM.name, 'never-was', { force: false, user: 'tester' }],
+        ['snapshots.purge', VM.name, { force: false, user: 'tester' }],
       ],
     )
   })

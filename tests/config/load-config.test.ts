@@ -38,6 +38,8 @@ describe('a good configuration', () => {
         users: [],
       },
       audit: { rate: 104_857_600, concurrent: 2 },
+      quiesce: { timeoutMs: 30_000, required: false, onLongStall: 'refuse' },
+      retention: { intervalMs: 900_000 },
       backends: [],
     })
     assert.deepEqual(warnings, [])

@@ -24,8 +24,8 @@ export const MISTAKES: readonly Mistake[] = [
   },
   {
     what: 'an unknown table',
-    tables: '[quiesce]\na = 1',
-    says: [/^FILE:8: quiesce: is not known; remove it$/],
+    tables: '[unheard]\na = 1',
+    says: [/^FILE:8: unheard: is not known; remove it$/],
   },
   {
     what: 'a key in the wrong table',
@@ -78,6 +78,43 @@ export const MISTAKES: readonly Mistake[] = [
     what: 'audits that would never end, or too many',
     tables: '[audit]\nrate = 4096\nconcurrent = 0',
     says: [/^FILE:9: audit\.rate: 4096 bytes a second is so slow/, /^FILE:10: audit\.concurrent: 0 is not/],
+  },
+  {
+    what: 'a hook that is not a list',
+    tables: '[quiesce]\nbefore = "/bin/true"\nafter = ["/bin/true", 1]',
+    says: [
+      /^FILE:9: quiesce\.before: is a string; write strings in brackets/,
+      /^FILE:10: quiesce\.after: is an array; write strings/,
+    ],
+  },
+  {
+    what: 'a hook without a program, and one that is required all the same',
+    tables: '[quiesce]\nbefore = []\nafter = ["true"]\nrequired = true',
+    says: [
+      /^FILE:9: quiesce\.before: is empty; name a program/,
+      /^FILE:10: quiesce\.after: "true" is not an absolute path/,
+      /^FILE:11: quiesce\.required: is true, but there is no good quiesce\.before/,
+    ],
+  },
+  {
+    what: 'a hook with a placeholder that is not known, or where none may be',
+    tables:
+      '[quiesce]\nbefore = ["/bin/x", "a{VM}b"]\nafter = ["/bin/{vm}"]\ntimeout = "2h"\nmax_stall = "2h"',
+    says: [
+      /^FILE:9: quiesce\.before: "\{VM\}" is not known; use \{vm\}, \{uuid\} or \{name\}$/,
+      /^FILE:10: quiesce\.after: has a placeholder in the name of the program/,
+      /^FILE:11: quiesce\.timeout: is no time to give a hook/,
+      /^FILE:12: quiesce\.max_stall: is too short or too long/,
+    ],
+  },
+  {
+    what: 'retention out of bounds',
+    tables: '[retention]\nkeep_last = -1\nmax_age = "1s"\ninterval = "25h"',
+    says: [
+      /^FILE:9: retention\.keep_last: -1 is not a number of snapshots/,
+      /^FILE:10: retention\.max_age: is shorter than a minute/,
+      /^FILE:11: retention\.interval: is too short or too long/,
+    ],
   },
   {
     what: 'a port out of range',

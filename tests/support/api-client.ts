@@ -102,6 +102,11 @@ export class ApiClient implements AsyncDisposable {
     await this.json('DELETE', `/api/v1/vms/${vmId}/snapshots/${id}/`)
   }
 
+  /** Breaks off what is under way, as a client that vanishes does. */
+  destroy(): Promise<void> {
+    return this.#agent.destroy()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent.close()
   }

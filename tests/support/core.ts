@@ -6,10 +6,15 @@ import { AuditLocks } from '../../core/audit/audit-locks.ts'
 import { type AuditLimits, AuditService } from '../../core/audit/audit-service.ts'
 import { AuditStore } from '../../core/audit/audit-store.ts'
 import { BackendRegistry } from '../../core/backends/backend-registry.ts'
+import { Quiesce, type QuiesceOptions } from '../../core/consistency/quiesce.ts'
+import { StallForecast, type StallForecastOptions } from '../../core/consistency/stall-forecast.ts'
+import { type Clock, systemClock } from '../../core/leases/lease-clock.ts'
+import { LeaseService } from '../../core/leases/lease-service.ts'
 import type { Log } from '../../core/log.ts'
 import { MetricRegistry } from '../../core/metrics/metrics.ts'
 import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
+import { type RetentionOptions, RetentionService } from '../../core/retention/retention-service.ts'
 import { DiskMaps } from '../../core/snapshots/disk-maps.ts'
 import { SnapshotFiles } from '../../core/snapshots/snapshot-files.ts'
 import { SnapshotJournal } from '../../core/snapshots/snapshot-journal.ts'
@@ -37,6 +42,10 @@ export interface CoreOptions {
   readonly backends?: readonly unknown[]
   readonly requireMountPoint?: boolean
   readonly auditLimits?: Partial<AuditLimits>
+  readonly clock?: Clock
+  readonly retention?: Partial<RetentionOptions>
+  readonly quiesce?: Partial<QuiesceOptions>
+  readonly forecast?: Partial<StallForecastOptions>
   readonly log?: Log
 }
 
@@ -71,13 +80,32 @@ export async function makeCore(options: CoreOptions) {
   )
   const repositories = new RepositoryCatalogue(inventory, registry, guard, holdBeneath)
   const vms = new VmCatalogue(inventory, repositories, guard, storedSnapshotIds(store))
-  const files = new SnapshotFiles(guard, holdBeneath)
   const log = options.log ?? SILENT
-  const journal = new SnapshotJournal(store, files, locks, log)
+  const quiesce = new Quiesce({ timeoutMs: 30_000, required: false, ...options.quiesce }, log)
+  const files = new SnapshotFiles(guard, holdBeneath, quiesce)
+  const journal = new SnapshotJournal(store, files, locks, log, quiesce)
   const disks = new DiskMaps(registry, guard, holdBeneath)
-  const maps = new SnapshotMaps(disks)
+  const clock = options.clock ?? systemClock
+  const maps = new SnapshotMaps(disks, clock)
+  const leases = new LeaseService({ store, locks, guard, clock, log })
+  const retention = new RetentionService(
+    { store, locks, journal, leases, clock, log },
+    { intervalMs: 3_600_000, ...options.retention },
+  )
   const distrusted = new AuditStore(database.keyv(AUDITS_NAMESPACE))
-  const snapshots = new SnapshotService({ vms, store, journal, files, locks, disks, maps, distrusted })
+  const snapshots = new SnapshotService({
+    vms,
+    store,
+    journal,
+    files,
+    locks,
+    disks,
+    maps,
+    forecast: new StallForecast({ onLongStall: 'refuse', ...options.forecast }, log),
+    leases,
+    retention,
+    distrusted,
+  })
   const metrics = new MetricRegistry()
   const audits = new AuditService(
     {
@@ -97,6 +125,8 @@ export async function makeCore(options: CoreOptions) {
     store,
     journal,
     locks,
+    leases,
+    retention,
     snapshots,
     audits,
     auditStore: distrusted,
@@ -106,6 +136,7 @@ export async function makeCore(options: CoreOptions) {
       if (closed) return
       closed = true
       await audits.stop()
+      await retention.stop()
       await database.close()
     },
   }

@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { ApiServices } from '../../../api/app.ts'
 import type { Audit } from '../../../core/audit/audit.ts'
 import { DiskferryError } from '../../../core/errors.ts'
+import type { Lease } from '../../../core/leases/lease.ts'
 import type {
   Chunk,
   DiskMap,
@@ -69,6 +70,12 @@ export const REPOSITORY: RepositoryView = {
 
 export const CREATED_AT = '2024-02-29T12:34:56.789Z'
 
+export const LEASE: Lease = {
+  holder: 'weekly chain',
+  takenAt: CREATED_AT,
+  expiresAt: '2024-03-01T12:34:56.789Z',
+}
+
 const CHUNKS: readonly Chunk[] = [
   { start: 0, length: 4096, physicalStart: 8192, zero: false },
   { start: 4096, length: 9007199254736895, physicalStart: 0, zero: true },
@@ -83,6 +90,12 @@ export function snapshotMap(
     id,
     vmId,
     createdAt: CREATED_AT,
+    consistency: 'crash',
+    consistencyReason: null,
+    stallMs: 12.345,
+    skewMs: 0,
+    stallForecastMs: null,
+    lease: null,
     disks: disks.map((disk) => ({
       name: 'system.img',
       parentPath: '/OVS/Repositories/r1/VirtualDisks/system.img',
@@ -240,8 +253,8 @@ export class FakeServices {
         await this.#record('snapshots.get', [vmId, id, options], signal)
         return this.#snapshot(vmId, id)
       },
-      delete: (vmId, id, signal) => this.#record('snapshots.delete', [vmId, id], signal),
-      purge: (vmId, signal) => this.#record('snapshots.purge', [vmId], signal),
+      delete: (vmId, id, options, signal) => this.#record('snapshots.delete', [vmId, id, options], signal),
+      purge: (vmId, options, signal) => this.#record('snapshots.purge', [vmId, options], signal),
       openDisk: (vmId, id, name) => this.#openDisk(vmId, id, name),
     },
     audits: {
@@ -259,6 +272,17 @@ export class FakeServices {
       },
     },
     metrics: { render: async () => '# TYPE one counter\none 1\n' },
+    leases: {
+      get: async (vmId, id) => {
+        await this.#record('leases.get', [vmId, id])
+        return this.#snapshot(vmId, id).lease ?? LEASE
+      },
+      take: async (vmId, id, request, signal) => {
+        await this.#record('leases.take', [vmId, id, request], signal)
+        return { ...LEASE, holder: request.holder }
+      },
+      release: (vmId, id, holder, signal) => this.#record('leases.release', [vmId, id, holder], signal),
+    },
     readiness: { check: (signal) => this.#record('readiness.check', [], signal) },
     authenticator: {
       authenticate: async (username, password, signal) => {

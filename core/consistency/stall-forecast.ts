@@ -1,0 +1,132 @@
+import { DiskferryError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { CloneTask } from '../snapshots/snapshot-files.ts'
+import type { SnapshotRecord, VmRecord } from '../snapshots/snapshot-record.ts'
+import { toMicrosecond } from './clone-spans.ts'
+import { type CloneSample, estimateClone } from './stall-estimate.ts'
+
+export interface StallForecastOptions {
+  /** Milliseconds; without it nothing is forecast. */
+  readonly maxStallMs?: number
+  readonly onLongStall: 'refuse' | 'warn'
+}
+
+export interface Forecast {
+  /** Milliseconds, of the slowest disk, since all are cloned at once; null when it is not known. */
+  readonly stallForecastMs: number | null
+  /** With the number of extents of each disk, where it was counted to the end. */
+  readonly tasks: readonly CloneTask[]
+}
+
+/** Counting takes some 4 us an extent, so these are reached together; a disk of more is slow for sure. */
+const MAX_EXTENTS = 4_000_000
+const MAX_COUNTING_MS = 30_000
+const KEPT_SAMPLES = 16
+
+interface DiskForecast {
+  readonly task: CloneTask
+  readonly extents: number
+  readonly counted: boolean
+  readonly ms: number
+}
+
+/** Tells before any clone is made how long the guest would wait for it: a clone can't be given up half-way. */
+export class StallForecast {
+  readonly #options: StallForecastOptions
+  readonly #log: Log
+  readonly #samples = new Map<string, CloneSample[]>()
+
+  constructor(options: StallForecastOptions, log: Log) {
+    this.#options = options
+    this.#log = log
+  }
+
+  /** @throws STALL_TOO_LONG where that is to be refused; ABORTED */
+  async assess(before: VmRecord, tasks: readonly CloneTask[], signal?: AbortSignal): Promise<Forecast> {
+    const { maxStallMs } = this.#options
+    if (maxStallMs === undefined) return { stallForecastMs: null, tasks }
+    const deadline = AbortSignal.timeout(MAX_COUNTING_MS)
+    const either = signal === undefined ? deadline : AbortSignal.any([deadline, signal])
+    const disks: DiskForecast[] = []
+    for (const task of tasks) {
+      try {
+        disks.push(await this.#disk(before, task, maxStallMs, either))
+      } catch (error) {
+        if (signal?.aborted) {
+          throw new DiskferryError('ABORTED', `VM ${before.vmId}: the client went away`, { cause: error })
+        }
+        // The guest writes meanwhile, and may change the map under the counting: no reason to refuse a snapshot.
+        const fields = { vm: before.vmId, disk: task.record.name, err: error }
+        this.#log.warn(fields, 'the extents of a disk could not be counted: its stall is not forecast')
+        disks.push({ task, extents: 0, counted: false, ms: Number.NaN })
+      }
+    }
+    const known = disks.filter(({ ms }) => !Number.isNaN(ms))
+    for (const disk of known) if (disk.ms > maxStallMs) this.#tooLong(before.vmId, disk, maxStallMs)
+    return {
+      stallForecastMs:
+        known.length < disks.length ? null : toMicrosecond(Math.max(0, ...known.map(({ ms }) => ms))),
+      tasks: disks.map(({ task, extents, counted }) =>
+        counted ? { ...task, record: { ...task.record, extents } } : task,
+      ),
+    }
+  }
+
+  /** Remembers what the clones of a new snapshot took. */
+  learn(vmId: string, record: SnapshotRecord): void {
+    const { maxStallMs } = this.#options
+    if (maxStallMs === undefined) return
+    for (const { backend, extents, cloneMs } of record.disks) {
+      if (extents === undefined || cloneMs === undefined) continue
+      const samples = this.#samples.get(backend) ?? []
+      this.#samples.set(backend, [{ extents, ms: cloneMs }, ...samples].slice(0, KEPT_SAMPLES))
+    }
+    const { id, stallMs, stallForecastMs } = record
+    if (typeof stallMs === 'number' && stallMs > maxStallMs) {
+      this.#log.warn(
+        {
+          vm: vmId,
+          snapshot: id,
+          stall_ms: stallMs,
+          stall_forecast_ms: stallForecastMs,
+          max_stall_ms: maxStallMs,
+        },
+        'the clones of a snapshot took longer than quiesce.max_stall: the guest may have waited for them',
+      )
+    }
+  }
+
+  async #disk(
+    before: VmRecord,
+    task: CloneTask,
+    maxStallMs: number,
+    signal: AbortSignal,
+  ): Promise<DiskForecast> {
+    const { record, source } = task
+    const own = before.snapshots.toReversed().flatMap(({ disks }): readonly CloneSample[] => {
+      const disk = disks.find(({ name, backend }) => name === record.name && backend === record.backend)
+      return disk?.extents === undefined || disk.cloneMs === undefined
+        ? []
+        : [{ extents: disk.extents, ms: disk.cloneMs }]
+    })
+    const estimate = (extents: number) => estimateClone(extents, own, this.#samples.get(record.backend) ?? [])
+    let extents = 0
+    for await (const batch of source.backend.extentMap(source.file, signal)) {
+      extents += batch.length
+      // Where it is refused anyway there is no need to know by how much.
+      const decided = this.#options.onLongStall === 'refuse' && estimate(extents) > maxStallMs
+      if (decided || extents >= MAX_EXTENTS) return { task, extents, counted: false, ms: estimate(extents) }
+    }
+    return { task, extents, counted: true, ms: estimate(extents) }
+  }
+
+  #tooLong(vmId: string, { task, extents, counted, ms }: DiskForecast, maxStallMs: number): void {
+    const { record } = task
+    const many = `${counted ? '' : 'at least '}${extents} extents`
+    const what = `cloning disk ${record.name} of VM ${vmId}, which has ${many}, would make its guest wait for some ${Math.ceil(ms)} ms, more than quiesce.max_stall (${maxStallMs} ms)`
+    const advice = 'defragment or preallocate the disk, or raise quiesce.max_stall'
+    if (this.#options.onLongStall === 'refuse')
+      throw new DiskferryError('STALL_TOO_LONG', `no snapshot is taken: ${what}; ${advice}`)
+    this.#log.warn({ vm: vmId, disk: record.name, extents, stall_forecast_ms: ms }, `${what}; ${advice}`)
+  }
+}

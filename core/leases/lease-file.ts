@@ -1,0 +1,58 @@
+import { open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { systemCode } from '../errors.ts'
+import { syncFolder } from '../snapshots/snapshot-folder.ts'
+import { isLeaseRecord, type LeaseRecord } from './lease-record.ts'
+
+/** Beside `snapshot.json`, which is never written again: a crash while a lease is renewed can't harm the snapshot. */
+export const LEASE_FILE = 'snapshot.lease.json'
+export const NEW_LEASE_FILE = '.snapshot.lease.json.new'
+
+/** Ours has some 400 bytes. */
+const MAX_BYTES = 4096
+
+/** On the disk, whole, when this returns. @throws the system's error */
+export async function writeLeaseFile(folder: string, snapshotId: string, lease: LeaseRecord): Promise<void> {
+  const temporary = join(folder, NEW_LEASE_FILE)
+  {
+    await using handle = await open(temporary, 'w', 0o640)
+    await handle.writeFile(`${JSON.stringify({ version: 1, snapshotId, ...lease }, null, 2)}\n`)
+    await handle.sync()
+  }
+  await rename(temporary, join(folder, LEASE_FILE))
+  await syncFolder(folder)
+}
+
+/** Does nothing where there is none. @throws the system's error */
+export async function removeLeaseFile(folder: string): Promise<void> {
+  try {
+    await rm(join(folder, LEASE_FILE), { force: true })
+    await syncFolder(folder)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/**
+ * The lease beside a snapshot, live or not, for an index that knows of none: it may have been made anew.
+ *
+ * @returns undefined where there is no file, and for one that is not of our making
+ * @throws the system's error
+ */
+export async function readLeaseFile(folder: string, snapshotId: string): Promise<LeaseRecord | undefined> {
+  let text: string
+  try {
+    await using handle = await open(join(folder, LEASE_FILE), 'r')
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_BYTES), 0, MAX_BYTES, 0)
+    text = buffer.toString('utf8', 0, bytesRead)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    const { version, snapshotId: of, ...lease } = JSON.parse(text)
+    return version === 1 && of === snapshotId && isLeaseRecord(lease) ? lease : undefined
+  } catch {
+    return undefined
+  }
+}

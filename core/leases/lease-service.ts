@@ -1,0 +1,183 @@
+import { backendFailure } from '../backends/backend-failure.ts'
+import { DiskferryError, systemCode } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { MountGuard } from '../repositories/mount-guard.ts'
+import { rootsOf } from '../snapshots/snapshot-files.ts'
+import { snapshotFolder } from '../snapshots/snapshot-folder.ts'
+import type { SnapshotRecord, VmRecord } from '../snapshots/snapshot-record.ts'
+import { findSnapshot } from '../snapshots/snapshot-service.ts'
+import type { SnapshotStore } from '../snapshots/snapshot-store.ts'
+import type { VmLocks } from '../snapshots/vm-locks.ts'
+import type { DeleteOptions, Lease, LeaseRequest, Leases } from './lease.ts'
+import type { Clock } from './lease-clock.ts'
+import { readLeaseFile, removeLeaseFile, writeLeaseFile } from './lease-file.ts'
+import { isLive, type LeaseRecord, makeLease, shownLease } from './lease-record.ts'
+
+export interface LeaseServiceParts {
+  readonly store: SnapshotStore
+  readonly locks: VmLocks
+  readonly guard: MountGuard
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Leases are kept in the VM's record, which decides, and in a file beside the snapshot, which is read where the record
+ * has none: then the index was lost and made anew. The file is always changed first, so the record never promises what
+ * the file lacks.
+ */
+export class LeaseService implements Leases {
+  readonly #parts: LeaseServiceParts
+
+  constructor(parts: LeaseServiceParts) {
+    this.#parts = parts
+  }
+
+  async get(vmId: string, snapshotId: string): Promise<Lease> {
+    const { store, clock } = this.#parts
+    const snapshot = findReady(await store.read(vmId), snapshotId)
+    const lease = shownLease(await this.live(snapshot), clock())
+    if (lease !== null) return lease
+    throw new DiskferryError(
+      'LEASE_NOT_FOUND',
+      `snapshot ${snapshotId} of VM ${vmId} is not leased; PUT takes a lease`,
+    )
+  }
+
+  take(vmId: string, snapshotId: string, request: LeaseRequest, signal?: AbortSignal): Promise<Lease> {
+    return this.#change(vmId, snapshotId, request.holder, signal, async (record, snapshot) => {
+      const lease = makeLease(request, this.#parts.clock())
+      await this.#writeFiles(vmId, snapshot, lease)
+      await this.#parts.store.write(replaced(record, { ...snapshot, lease }))
+      return shownLease(lease, this.#parts.clock()) ?? lease
+    })
+  }
+
+  async release(vmId: string, snapshotId: string, holder?: string, signal?: AbortSignal): Promise<void> {
+    await this.#change(vmId, snapshotId, holder, signal, async (record, snapshot) => {
+      await this.#writeFiles(vmId, snapshot, undefined)
+      const { lease, ...rest } = snapshot
+      if (lease !== undefined) await this.#parts.store.write(replaced(record, rest))
+    })
+  }
+
+  /** The lease that holds a snapshot now. @throws READ_FAILED for the file beside it */
+  async live(snapshot: SnapshotRecord): Promise<LeaseRecord | undefined> {
+    const now = this.#parts.clock()
+    if (snapshot.lease !== undefined) return isLive(snapshot.lease, now) ? snapshot.lease : undefined
+    for (const root of rootsOf(snapshot)) {
+      const folder = snapshotFolder(root, snapshot.id)
+      try {
+        const lease = await readLeaseFile(folder, snapshot.id)
+        if (lease !== undefined && isLive(lease, now)) return lease
+      } catch (error) {
+        throw backendFailure(
+          error,
+          'READ_FAILED',
+          `whether snapshot ${snapshot.id} is leased can't be read in '${folder}'`,
+        )
+      }
+    }
+    return undefined
+  }
+
+  /**
+   * Before anything is deleted: refuses when one of these is leased, or logs that it is deleted all the same.
+   *
+   * @throws SNAPSHOT_LEASED naming the holder and the end
+   */
+  async assertDeletable(
+    vmId: string,
+    snapshots: readonly SnapshotRecord[],
+    { force = false, user }: DeleteOptions,
+  ): Promise<void> {
+    for (const snapshot of snapshots) {
+      if (snapshot.state !== 'ready') continue
+      const lease = await this.live(snapshot).catch((error: unknown) => {
+        if (!force) throw error
+        this.#parts.log.warn(
+          { vm: vmId, snapshot: snapshot.id, err: error },
+          'deleted by force, leased or not',
+        )
+        return undefined
+      })
+      if (lease === undefined) continue
+      if (!force)
+        throw leased(vmId, snapshot.id, lease, 'so it is not deleted; ?force=true deletes it all the same')
+      const { holder, expiresAt } = lease
+      this.#parts.log.warn(
+        {
+          vm: vmId,
+          snapshot: snapshot.id,
+          holder,
+          expires_at: expiresAt,
+          ...(user !== undefined && { user }),
+        },
+        'a leased snapshot is deleted by force: whoever holds the lease must start its chain anew',
+      )
+    }
+  }
+
+  async #change<Result>(
+    vmId: string,
+    snapshotId: string,
+    holder: string | undefined,
+    signal: AbortSignal | undefined,
+    change: (record: VmRecord, snapshot: SnapshotRecord) => Promise<Result>,
+  ): Promise<Result> {
+    const { store, locks } = this.#parts
+    // Before the lock, so that a stranger's ids leave no lock files behind.
+    findReady(await store.read(vmId), snapshotId)
+    return locks.hold(
+      vmId,
+      async () => {
+        const record = await store.read(vmId)
+        const snapshot = findReady(record, snapshotId)
+        const lease = await this.live(snapshot)
+        if (lease !== undefined && holder !== undefined && lease.holder !== holder) {
+          throw leased(vmId, snapshotId, lease, 'wait for it, or let its holder release it')
+        }
+        return change(record, snapshot)
+      },
+      signal,
+    )
+  }
+
+  async #writeFiles(vmId: string, snapshot: SnapshotRecord, lease: LeaseRecord | undefined): Promise<void> {
+    const what = `VM ${vmId}: the lease of snapshot ${snapshot.id} can't be written beside it`
+    for (const root of rootsOf(snapshot)) {
+      await this.#parts.guard.assertMounted(root)
+      const folder = snapshotFolder(root, snapshot.id)
+      try {
+        if (lease === undefined) await removeLeaseFile(folder)
+        else await writeLeaseFile(folder, snapshot.id, lease)
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw backendFailure(error, 'INTERNAL', what)
+        throw new DiskferryError(
+          'SNAPSHOT_DAMAGED',
+          `the files of snapshot ${snapshot.id} are gone, so it can't be leased; delete it and make a full one`,
+          { cause: error },
+        )
+      }
+    }
+  }
+}
+
+function findReady(record: VmRecord, snapshotId: string): SnapshotRecord {
+  const ready = record.snapshots.filter(({ state }) => state === 'ready')
+  return findSnapshot(ready, record.vmId, snapshotId)
+}
+
+function replaced(record: VmRecord, snapshot: SnapshotRecord): VmRecord {
+  return {
+    ...record,
+    snapshots: record.snapshots.map((known) => (known.id === snapshot.id ? snapshot : known)),
+  }
+}
+
+function leased(vmId: string, snapshotId: string, lease: LeaseRecord, what: string): DiskferryError {
+  return new DiskferryError(
+    'SNAPSHOT_LEASED',
+    `snapshot ${snapshotId} of VM ${vmId} is leased by ${JSON.stringify(lease.holder)} until ${lease.expiresAt}: ${what}`,
+  )
+}
