@@ -6,7 +6,7 @@ import {
   parseSteps,
   runConformance,
 } from '../conformance/index.ts'
-import { FIRST_PARTY_BACKENDS } from '../container.ts'
+import { FIRST_PARTY_BACKENDS } from '../container/load-backends.ts'
 import { importFactory } from '../core/backends/plugin-loader.ts'
 import { DiskferryError, describe } from '../core/errors.ts'
 import type { BackendFactory } from '../core/storage-backend.ts'

@@ -32,10 +32,14 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     ours: ['core/', 'config/'],
     packages: [/^fastify$/, /^fastify-plugin$/, /^@fastify\//, /^undici$/, /^pino$/, /^keyv$/],
   },
+  container: {
+    ours: ['core/', 'config/', 'api/', 'backends/', 'inventory/', 'native/'],
+    packages: [/^tsyringe$/],
+  },
   bench: { ours: ['core/', 'native/'], packages: [] },
   examples: { ours: ['core/index.ts', 'native/index.ts', 'conformance/index.ts'], packages: [] },
   cli: {
-    ours: ['core/', 'config/', 'api/', 'inventory/', 'native/', 'conformance/', 'container.ts'],
+    ours: ['core/', 'config/', 'api/', 'inventory/', 'native/', 'conformance/', 'container.ts', 'container/'],
     packages: [/^commander$/, /^pino$/, /^undici$/, /^selfsigned$/],
   },
 }
@@ -73,9 +77,9 @@ describe('the direction of imports', () => {
     assert.deepEqual(wrong, [])
   })
 
-  test('only container.ts knows tsyringe', () => {
+  test('only the composition root knows tsyringe', () => {
     assert.deepEqual(
-      importersOf('tsyringe').filter((path) => path !== 'container.ts'),
+      importersOf('tsyringe').filter((path) => !/^container(\.ts$|\/)/.test(path)),
       [],
     )
   })
@@ -89,10 +93,12 @@ describe('the direction of imports', () => {
 
   test('only main.ts, cli/ and tests/ import the composition root', () => {
     const importers = files.filter(({ path, imports }) =>
-      imports.some((name) => target(path, name) === 'container.ts'),
+      imports.some((name) => /^container(\.ts$|\/)/.test(target(path, name) ?? '')),
     )
     assert.deepEqual(
-      importers.map(({ path }) => path).filter((path) => !/^(main\.ts$|cli\/|tests\/)/.test(path)),
+      importers
+        .map(({ path }) => path)
+        .filter((path) => !/^(main\.ts$|cli\/|tests\/|container(\.ts$|\/))/.test(path)),
       [],
     )
   })

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemCode } from '../errors.ts'
@@ -7,6 +8,9 @@ import { isLeaseRecord, type LeaseRecord } from './lease-record.ts'
 /** Beside `snapshot.json`, which is never written again: a crash while a lease is renewed can't harm the snapshot. */
 export const LEASE_FILE = 'snapshot.lease.json'
 export const NEW_LEASE_FILE = '.snapshot.lease.json.new'
+
+/** A FIFO must not be waited for, and a link leads to a place that nobody checked. */
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /** Ours has some 400 bytes. */
 const MAX_BYTES = 4096
@@ -42,7 +46,7 @@ export async function removeLeaseFile(folder: string): Promise<void> {
 export async function readLeaseFile(folder: string, snapshotId: string): Promise<LeaseRecord | undefined> {
   let text: string
   try {
-    await using handle = await open(join(folder, LEASE_FILE), 'r')
+    await using handle = await open(join(folder, LEASE_FILE), FLAGS)
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_BYTES), 0, MAX_BYTES, 0)
     text = buffer.toString('utf8', 0, bytesRead)
   } catch (error) {

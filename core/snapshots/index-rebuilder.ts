@@ -3,11 +3,13 @@ import type Keyv from 'keyv'
 import { describe } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { Inventory, InventoryListing } from '../inventory.ts'
+import { readLeaseFile } from '../leases/lease-file.ts'
 import type { Log } from '../log.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { type MountedRepository, mountedRepository } from '../repositories/mounted-repository.ts'
 import { addToIndex } from './add-to-index.ts'
 import { placeManifest } from './place-manifest.ts'
+import { snapshotFolder } from './snapshot-folder.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 import { type SurveyedFolder, surveySnapshots } from './snapshot-survey.ts'
 import type { VmLocks } from './vm-locks.ts'
@@ -155,7 +157,8 @@ export class IndexRebuilder {
       )
       return 'put_off'
     }
-    await addToIndex(store, locks, vmId, placement.record)
+    const lease = await readLeaseFile(snapshotFolder(found.root, folder.id), folder.id)
+    await addToIndex(store, locks, vmId, { ...placement.record, ...(lease !== undefined && { lease }) })
     faultPoint('rebuild.recorded')
     return 'snapshots'
   }

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { consistencyOf, type SnapshotConsistency } from '../consistency/consistency.ts'
 import { isDiskName } from '../vms/disk-names.ts'
 
 /** What a `snapshot.json` says, checked. It names no path that anybody goes to. */
-export interface Manifest {
+export interface Manifest extends SnapshotConsistency {
   readonly vmId: string
   readonly id: string
   readonly createdAt: string
@@ -19,6 +20,8 @@ export interface ManifestDisk {
   readonly repositoryId: string
   readonly size: number
   readonly backend: string
+  readonly extents?: number
+  readonly cloneMs?: number
 }
 
 /** That of a VM with 256 disks has 200 KiB. */
@@ -52,19 +55,27 @@ export async function readManifest(file: string, id: string): Promise<Manifest> 
   const disks = manifest.disks.map(checkDisk)
   must(new Set(disks.map(({ name }) => name)).size === disks.length, 'names a disk twice')
   const { vmId, vmUuid, vmFriendlyName, createdAt } = manifest
-  return { vmId, id, createdAt, vmUuid, vmFriendlyName, disks }
+  return { vmId, id, createdAt, vmUuid, vmFriendlyName, ...consistencyOf(manifest), disks }
 }
 
 function checkDisk(disk: ManifestDisk): ManifestDisk {
   must(typeof disk === 'object' && disk !== null, 'has a disk that is none')
-  const { name, parentPath, repositoryId, size, backend } = disk
+  const { name, parentPath, repositoryId, size, backend, extents, cloneMs } = disk
   must(isDiskName(name), 'has a disk without a usable name')
   const of = `of disk ${JSON.stringify(name)}`
   must(Number.isSafeInteger(size) && size >= 0, `has no usable size ${of}`)
   must(isText(parentPath, MOST_PATH), `has no usable parentPath ${of}`)
   must(isWord(repositoryId, 255), `has no usable repositoryId ${of}`)
   must(isWord(backend, 255), `has no usable backend ${of}`)
-  return { name, parentPath, repositoryId, size, backend }
+  return {
+    name,
+    parentPath,
+    repositoryId,
+    size,
+    backend,
+    ...(isCount(extents) && { extents }),
+    ...(isCount(cloneMs) && { cloneMs }),
+  }
 }
 
 async function readText(file: string): Promise<string> {
@@ -90,6 +101,11 @@ function parse(text: string): Readonly<Record<string, unknown>> {
 
 function must(holds: boolean, otherwise: string): void {
   if (!holds) throw new Error(otherwise)
+}
+
+/** Of what only a forecast is made from: where it is wrong it is left out. */
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
 }
 
 function isTime(value: unknown): boolean {

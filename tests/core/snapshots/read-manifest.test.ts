@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { consistencyOf } from '../../../core/consistency/consistency.ts'
 import { placeManifest } from '../../../core/snapshots/place-manifest.ts'
 import { readManifest } from '../../../core/snapshots/read-manifest.ts'
 import type { Mount } from '../../../core/storage-backend.ts'
@@ -83,6 +84,7 @@ describe('readManifest()', () => {
     const { version: _, ...lasting } = SOUND
     assert.deepEqual(await read(JSON.stringify(SOUND)), {
       ...lasting,
+      ...consistencyOf({}),
       disks: [{ name, parentPath, repositoryId, size, backend }],
     })
   })
@@ -119,7 +121,8 @@ describe('readManifest()', () => {
 describe('placeManifest()', () => {
   const repository = (id: string) => ({ id, mountPoint: `/link-to-${id}`, alias: '' })
   const mounted = (id: string) => ({ repository: repository(id), root: `/${id}`, mount: {} as Mount })
-  const { version: _, ...manifest } = SOUND
+  const { version: _, ...sound } = SOUND
+  const manifest = { ...sound, ...consistencyOf({}) }
   const repositories = [repository('r1'), repository('r2')]
 
   it('looks for a disk in the own folder of the snapshot, whatever the manifest says', () => {

@@ -1,0 +1,166 @@
+import type { DependencyContainer, InjectionToken } from 'tsyringe'
+import type { Config } from '../config/config.ts'
+import { AuditStore } from '../core/audit/audit-store.ts'
+import { BackendRegistry } from '../core/backends/backend-registry.ts'
+import { Quiesce } from '../core/consistency/quiesce.ts'
+import { StallForecast } from '../core/consistency/stall-forecast.ts'
+import type { Inventory } from '../core/inventory.ts'
+import { systemClock } from '../core/leases/lease-clock.ts'
+import { LeaseService } from '../core/leases/lease-service.ts'
+import type { Log } from '../core/log.ts'
+import { MountGuard } from '../core/repositories/mount-guard.ts'
+import { RepositoryCatalogue } from '../core/repositories/repository-catalogue.ts'
+import { RetentionService } from '../core/retention/retention-service.ts'
+import type { Readiness } from '../core/services.ts'
+import { DiskMaps } from '../core/snapshots/disk-maps.ts'
+import { IndexRebuilder } from '../core/snapshots/index-rebuilder.ts'
+import { Orphans } from '../core/snapshots/orphans.ts'
+import { PlainAdoption } from '../core/snapshots/plain-adoption.ts'
+import { SnapshotFiles } from '../core/snapshots/snapshot-files.ts'
+import { SnapshotJournal } from '../core/snapshots/snapshot-journal.ts'
+import { SnapshotMaps } from '../core/snapshots/snapshot-maps.ts'
+import { SnapshotService, storedSnapshotIds } from '../core/snapshots/snapshot-service.ts'
+import { SnapshotStore } from '../core/snapshots/snapshot-store.ts'
+import { VmLocks } from '../core/snapshots/vm-locks.ts'
+import { INDEX_NAMESPACE, locksFolder, type OpenedDatabase, VMS_NAMESPACE } from '../core/store/database.ts'
+import { VmCatalogue } from '../core/vms/vm-catalogue.ts'
+import { OvsAgentInventory } from '../inventory/ovs-agent/ovs-agent-inventory.ts'
+import { StaticInventory } from '../inventory/static/static-inventory.ts'
+import { acquireFlock, holdBeneath, readMounts } from '../native/index.ts'
+import { provide } from './provide.ts'
+
+/** How long a request waits for a VM's lock before it is told that the VM is busy. */
+const LOCK_PATIENCE_MS = 60_000
+
+const INVENTORY: InjectionToken<Inventory> = Symbol('Inventory')
+export const READINESS: InjectionToken<Readiness> = Symbol('Readiness')
+
+/** What works on repositories and snapshots; the audits' store is provided with the audits. */
+export function provideCore(
+  container: DependencyContainer,
+  config: Config,
+  database: OpenedDatabase,
+  logger: Log,
+): void {
+  const get = container.resolve.bind(container)
+  provide(container, INVENTORY, () => inventory(config))
+  provide(
+    container,
+    MountGuard,
+    () => new MountGuard({ list: readMounts }, config.inventory.requireMountPoint),
+  )
+  provide(container, SnapshotStore, () => new SnapshotStore(database.keyv(VMS_NAMESPACE)))
+  provide(
+    container,
+    VmLocks,
+    () => new VmLocks({ acquire: acquireFlock }, locksFolder(database.file), LOCK_PATIENCE_MS),
+  )
+  provide(
+    container,
+    RepositoryCatalogue,
+    () => new RepositoryCatalogue(get(INVENTORY), get(BackendRegistry), get(MountGuard), holdBeneath),
+  )
+  provide(
+    container,
+    VmCatalogue,
+    () =>
+      new VmCatalogue(
+        get(INVENTORY),
+        get(RepositoryCatalogue),
+        get(MountGuard),
+        storedSnapshotIds(get(SnapshotStore)),
+      ),
+  )
+  provide(container, Quiesce, () => new Quiesce(config.quiesce, logger))
+  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard), holdBeneath, get(Quiesce)))
+  provide(
+    container,
+    SnapshotJournal,
+    () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger, get(Quiesce)),
+  )
+  provide(
+    container,
+    IndexRebuilder,
+    () =>
+      new IndexRebuilder({
+        inventory: get(INVENTORY),
+        guard: get(MountGuard),
+        store: get(SnapshotStore),
+        locks: get(VmLocks),
+        marks: database.keyv(INDEX_NAMESPACE),
+        log: logger,
+      }),
+  )
+  provide(
+    container,
+    Orphans,
+    () =>
+      new Orphans({
+        inventory: get(INVENTORY),
+        guard: get(MountGuard),
+        store: get(SnapshotStore),
+        locks: get(VmLocks),
+        files: get(SnapshotFiles),
+        plain: new PlainAdoption(get(RepositoryCatalogue), get(SnapshotStore), get(VmLocks)),
+      }),
+  )
+  provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard), holdBeneath))
+  provide(
+    container,
+    LeaseService,
+    () =>
+      new LeaseService({
+        store: get(SnapshotStore),
+        locks: get(VmLocks),
+        guard: get(MountGuard),
+        clock: systemClock,
+        log: logger,
+      }),
+  )
+  provide(
+    container,
+    RetentionService,
+    () =>
+      new RetentionService(
+        {
+          store: get(SnapshotStore),
+          locks: get(VmLocks),
+          journal: get(SnapshotJournal),
+          leases: get(LeaseService),
+          clock: systemClock,
+          log: logger,
+        },
+        config.retention,
+      ),
+  )
+  provide(
+    container,
+    SnapshotService,
+    () =>
+      new SnapshotService({
+        vms: get(VmCatalogue),
+        store: get(SnapshotStore),
+        journal: get(SnapshotJournal),
+        files: get(SnapshotFiles),
+        locks: get(VmLocks),
+        disks: get(DiskMaps),
+        maps: new SnapshotMaps(get(DiskMaps)),
+        distrusted: get(AuditStore),
+        forecast: new StallForecast(config.quiesce, logger),
+        leases: get(LeaseService),
+        retention: get(RetentionService),
+      }),
+  )
+  provide(container, READINESS, () => ({
+    async check(signal) {
+      await get(SnapshotStore).read('readiness')
+      await get(INVENTORY).read(signal)
+    },
+  }))
+}
+
+function inventory(config: Config): Inventory {
+  return config.inventory.source === 'static'
+    ? new StaticInventory(config.static)
+    : new OvsAgentInventory({ agentDbDir: config.ovm.agentDbDir, hold: holdBeneath })
+}
