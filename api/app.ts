@@ -23,6 +23,7 @@ import { RequestLogController } from './log-controller.ts'
 import { authentication, type JwtOptions } from './plugins/authentication.ts'
 import { bodies } from './plugins/bodies.ts'
 import { errors, sendError } from './plugins/errors.ts'
+import { hostHeader } from './plugins/host-header.ts'
 import { openapi } from './plugins/openapi.ts'
 import { requestLogging, trackRequest } from './plugins/request-logging.ts'
 import { requestSignal } from './plugins/request-signal.ts'
@@ -118,6 +119,7 @@ export async function buildApp(options: ApiOptions): Promise<FastifyInstance> {
   await app.register(requestLogging)
   await app.register(requestSignal)
   await app.register(errors)
+  await app.register(hostHeader)
   await app.register(bodies)
   await app.register(authentication, options.jwt)
   await app.register(openapi)

@@ -25,6 +25,8 @@ const TCP_KEEP_ALIVE_DELAY_MS = 60_000
 const connections = {
   headersTimeout: HEADERS_TIMEOUT_MS,
   connectionsCheckingInterval: 5000,
+  // Ours says why.
+  requireHostHeader: false,
   keepAlive: true,
   keepAliveInitialDelay: TCP_KEEP_ALIVE_DELAY_MS,
 }

@@ -207,6 +207,14 @@ describe('every request', () => {
     assert.deepEqual([body.error, body.code], ['Request Header Fields Too Large', 'INVALID_REQUEST'])
   })
 
+  it('of HTTP/1.1 without a host is 400 and says so, found by fuzzing; one of HTTP/1.0 is answered', async () => {
+    const [, text = ''] = (
+      await rawRequest(server, ['GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n'])
+    ).split('\r\n\r\n')
+    assert.match(text, /"details":"The request has no Host header.*"code":"INVALID_REQUEST"/)
+    assert.match(await rawRequest(server, ['GET /healthz HTTP/1.0\r\n\r\n']), /^HTTP\/1\.1 200 OK/)
+  })
+
   it('that is none is 400', async () => {
     for (const text of [
       'nonsense\r\n\r\n',

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { runTarget } from './run-target.ts'
+
+const FOUND: Readonly<Record<string, RegExp>> = {
+  throws: /it ended with 1\n.*TypeError: too long for me/s,
+  hangs: /no answer in 3000 ms/,
+  leaks: /memory grew by \d+ bytes/,
+  ends: /it ended with 0/,
+  'runs out of memory': /it ended with (SIGABRT|134|SIGTRAP)/,
+}
+
+describe('fuzzing finds a parser that', () => {
+  for (const [name, message] of Object.entries(FOUND)) {
+    it(name, { timeout: 60_000 }, async () => {
+      const module = new URL('broken-targets.ts', import.meta.url)
+      await assert.rejects(runTarget(name, 1, 2000, { module, hangMs: 3000 }), (error: Error) => {
+        assert.match(error.message, message)
+        assert.match(error.message, /FUZZ_SEED=1:/)
+        return true
+      })
+    })
+  }
+})
