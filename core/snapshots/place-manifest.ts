@@ -22,7 +22,7 @@ export function placeManifest(
   mounted: readonly MountedRepository[],
 ): Placement {
   const disks: SnapshotRecord['disks'][number][] = []
-  for (const { name, parentPath, repositoryId, size, backend } of manifest.disks) {
+  for (const { name, parentPath, repositoryId, size, backend, inode } of manifest.disks) {
     const known = repositories.find(({ id }) => id === repositoryId)
     const home =
       known === undefined ? found : mounted.find(({ repository }) => repository.id === repositoryId)
@@ -37,6 +37,7 @@ export function placeManifest(
       root,
       size,
       backend,
+      ...(inode !== undefined && { inode }),
     })
   }
   if (!disks.some(({ root }) => root === found.root)) {

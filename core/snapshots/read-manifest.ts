@@ -19,6 +19,7 @@ export interface ManifestDisk {
   readonly repositoryId: string
   readonly size: number
   readonly backend: string
+  readonly inode?: number
 }
 
 /** That of a VM with 256 disks has 200 KiB. */
@@ -57,14 +58,15 @@ export async function readManifest(file: string, id: string): Promise<Manifest> 
 
 function checkDisk(disk: ManifestDisk): ManifestDisk {
   must(typeof disk === 'object' && disk !== null, 'has a disk that is none')
-  const { name, parentPath, repositoryId, size, backend } = disk
+  const { name, parentPath, repositoryId, size, backend, inode } = disk
   must(isDiskName(name), 'has a disk without a usable name')
   const of = `of disk ${JSON.stringify(name)}`
   must(Number.isSafeInteger(size) && size >= 0, `has no usable size ${of}`)
   must(isText(parentPath, MOST_PATH), `has no usable parentPath ${of}`)
   must(isWord(repositoryId, 255), `has no usable repositoryId ${of}`)
   must(isWord(backend, 255), `has no usable backend ${of}`)
-  return { name, parentPath, repositoryId, size, backend }
+  must(inode === undefined || Number.isSafeInteger(inode), `has no usable inode ${of}`)
+  return { name, parentPath, repositoryId, size, backend, ...(inode !== undefined && { inode }) }
 }
 
 async function readText(file: string): Promise<string> {

@@ -18,6 +18,7 @@ const DISK = {
   root: '/elsewhere',
   size: 4096,
   backend: 'xfs',
+  inode: 133,
 }
 const SOUND = {
   version: 1,
@@ -61,6 +62,7 @@ const HOSTILE: readonly (readonly [what: string, manifest: unknown, complaint: R
       ] as const,
   ),
   ['without a repository', { ...SOUND, disks: [{ ...DISK, repositoryId: undefined }] }, /repositoryId/],
+  ['with an inode that is no number', { ...SOUND, disks: [{ ...DISK, inode: '7' }] }, /inode/],
   ['with a backend that is no text', { ...SOUND, disks: [{ ...DISK, backend: ['xfs'] }] }, /backend/],
   ['that is a list', [SOUND], /not a JSON object/],
   ['that is null', null, /not a JSON object/],
@@ -79,11 +81,11 @@ describe('readManifest()', () => {
   after(() => rm(folder, { recursive: true }))
 
   it('keeps no path but the one that is only shown', async () => {
-    const { parentPath, name, repositoryId, size, backend } = DISK
+    const { parentPath, name, repositoryId, size, backend, inode } = DISK
     const { version: _, ...lasting } = SOUND
     assert.deepEqual(await read(JSON.stringify(SOUND)), {
       ...lasting,
-      disks: [{ name, parentPath, repositoryId, size, backend }],
+      disks: [{ name, parentPath, repositoryId, size, backend, inode }],
     })
   })
 
