@@ -22,27 +22,24 @@ export function placeManifest(
   mounted: readonly MountedRepository[],
 ): Placement {
   const disks: SnapshotRecord['disks'][number][] = []
-  for (const { name, parentPath, repositoryId, size, backend, inode } of manifest.disks) {
+  for (const disk of manifest.disks) {
+    const { name, repositoryId } = disk
     const known = repositories.find(({ id }) => id === repositoryId)
     const home =
       known === undefined ? found : mounted.find(({ repository }) => repository.id === repositoryId)
     if (home === undefined) return { notMounted: known! }
     const { repository, root } = home
     disks.push({
-      name,
-      parentPath,
+      ...disk,
       path: join(snapshotFolder(root, manifest.id), name),
       repositoryId: repository.id,
       repositoryMountPoint: repository.mountPoint,
       root,
-      size,
-      backend,
-      ...(inode !== undefined && { inode }),
     })
   }
   if (!disks.some(({ root }) => root === found.root)) {
     return { refused: `snapshot.json: names no disk of the repository '${found.root}' that it lies in` }
   }
-  const { id, createdAt, vmUuid, vmFriendlyName } = manifest
-  return { record: { id, state: 'ready', createdAt, vmUuid, vmFriendlyName, disks } }
+  const { vmId: _, ...lasting } = manifest
+  return { record: { ...lasting, state: 'ready', disks } }
 }

@@ -19,6 +19,8 @@ const DISK = {
   size: 4096,
   backend: 'xfs',
   inode: 133,
+  extents: 7,
+  cloneMs: 1.25,
 }
 const SOUND = {
   version: 1,
@@ -27,6 +29,11 @@ const SOUND = {
   createdAt: '2024-02-29T12:34:56.789Z',
   vmUuid: '0004fb00-0006-0000-ccaf-98a0baa2c186',
   vmFriendlyName: 'exämple',
+  consistency: 'quiesced' as const,
+  consistencyReason: null,
+  stallMs: 12.5,
+  skewMs: 1,
+  stallForecastMs: null,
   disks: [DISK],
 }
 
@@ -63,6 +70,7 @@ const HOSTILE: readonly (readonly [what: string, manifest: unknown, complaint: R
   ),
   ['without a repository', { ...SOUND, disks: [{ ...DISK, repositoryId: undefined }] }, /repositoryId/],
   ['with an inode that is no number', { ...SOUND, disks: [{ ...DISK, inode: '7' }] }, /inode/],
+  ['with a reason that is no text', { ...SOUND, consistencyReason: 7 }, /consistencyReason/],
   ['with a backend that is no text', { ...SOUND, disks: [{ ...DISK, backend: ['xfs'] }] }, /backend/],
   ['that is a list', [SOUND], /not a JSON object/],
   ['that is null', null, /not a JSON object/],
@@ -81,11 +89,11 @@ describe('readManifest()', () => {
   after(() => rm(folder, { recursive: true }))
 
   it('keeps no path but the one that is only shown', async () => {
-    const { parentPath, name, repositoryId, size, backend, inode } = DISK
+    const { parentPath, name, repositoryId, size, backend, inode, extents, cloneMs } = DISK
     const { version: _, ...lasting } = SOUND
     assert.deepEqual(await read(JSON.stringify(SOUND)), {
       ...lasting,
-      disks: [{ name, parentPath, repositoryId, size, backend, inode }],
+      disks: [{ name, parentPath, repositoryId, size, backend, inode, extents, cloneMs }],
     })
   })
 

@@ -162,7 +162,8 @@ storageTest(
         // The database may have a free page or two inside.
         for (let count = 0; count < 50; count++) await core.snapshots.create(VM, WHOLE)
       },
-      failsWith('STORE_FAILED', /full/),
+      // As the last free block goes to a record or is missing for the journal.
+      failsWith('STORE_FAILED', /full|unable to open database file/),
     )
     const known = (await core.store.read(VM)).snapshots
     assert.ok(known.every(({ state }) => state === 'ready') && known.some(({ id }) => id === kept.id))
