@@ -11,6 +11,7 @@ import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { Chunk, DiskMap, MapOptions, OpenDisk } from '../services.ts'
 import type { ChangedRangeBatch, DiffResult, StorageBackend } from '../storage-backend.ts'
+import { differenceFromRecord } from './recorded-file.ts'
 import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
 
 type Kind = 'data' | 'zero'
@@ -176,12 +177,10 @@ export class DiskMaps {
       if (what !== undefined) throw damaged(what, error)
       throw backendFailure(error, 'READ_FAILED', `the snapshot's file '${disk.path}' can't be looked at`)
     }
-    const { stats } = file
-    if (stats.isFile() && stats.size === disk.size) return file
+    const difference = differenceFromRecord(disk, file.stats)
+    if (difference === undefined) return file
     await file[Symbol.asyncDispose]()
-    throw damaged(
-      stats.isFile() ? `has ${stats.size} bytes where ${disk.size} were recorded` : 'is not a regular file',
-    )
+    throw damaged(difference)
   }
 
   async #diff(

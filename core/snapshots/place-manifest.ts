@@ -22,15 +22,15 @@ export function placeManifest(
   mounted: readonly MountedRepository[],
 ): Placement {
   const disks: SnapshotRecord['disks'][number][] = []
-  for (const { name, repositoryId, ...told } of manifest.disks) {
+  for (const disk of manifest.disks) {
+    const { name, repositoryId } = disk
     const known = repositories.find(({ id }) => id === repositoryId)
     const home =
       known === undefined ? found : mounted.find(({ repository }) => repository.id === repositoryId)
     if (home === undefined) return { notMounted: known! }
     const { repository, root } = home
     disks.push({
-      ...told,
-      name,
+      ...disk,
       path: join(snapshotFolder(root, manifest.id), name),
       repositoryId: repository.id,
       repositoryMountPoint: repository.mountPoint,
@@ -40,6 +40,6 @@ export function placeManifest(
   if (!disks.some(({ root }) => root === found.root)) {
     return { refused: `snapshot.json: names no disk of the repository '${found.root}' that it lies in` }
   }
-  const { vmId: _, ...told } = manifest
-  return { record: { ...told, state: 'ready', disks } }
+  const { vmId: _, ...lasting } = manifest
+  return { record: { ...lasting, state: 'ready', disks } }
 }

@@ -4,7 +4,7 @@ import { consistencyOf, type SnapshotConsistency } from '../consistency/consiste
 import { isDiskName } from '../vms/disk-names.ts'
 
 /** What a `snapshot.json` says, checked. It names no path that anybody goes to. */
-export interface Manifest extends SnapshotConsistency {
+export interface Manifest extends Partial<SnapshotConsistency> {
   readonly vmId: string
   readonly id: string
   readonly createdAt: string
@@ -20,6 +20,7 @@ export interface ManifestDisk {
   readonly repositoryId: string
   readonly size: number
   readonly backend: string
+  readonly inode?: number
   readonly extents?: number
   readonly cloneMs?: number
 }
@@ -55,27 +56,24 @@ export async function readManifest(file: string, id: string): Promise<Manifest> 
   const disks = manifest.disks.map(checkDisk)
   must(new Set(disks.map(({ name }) => name)).size === disks.length, 'names a disk twice')
   const { vmId, vmUuid, vmFriendlyName, createdAt } = manifest
-  return { vmId, id, createdAt, vmUuid, vmFriendlyName, ...consistencyOf(manifest), disks }
+  must(isText(manifest.consistencyReason ?? '', MOST_PATH), 'has no usable consistencyReason')
+  // Manifests of before it was told have none.
+  const consistency = manifest.consistency === undefined ? {} : consistencyOf(manifest)
+  return { vmId, id, createdAt, vmUuid, vmFriendlyName, ...consistency, disks }
 }
 
 function checkDisk(disk: ManifestDisk): ManifestDisk {
   must(typeof disk === 'object' && disk !== null, 'has a disk that is none')
-  const { name, parentPath, repositoryId, size, backend, extents, cloneMs } = disk
+  const { name, parentPath, repositoryId, size, backend, inode, extents, cloneMs } = disk
   must(isDiskName(name), 'has a disk without a usable name')
   const of = `of disk ${JSON.stringify(name)}`
   must(Number.isSafeInteger(size) && size >= 0, `has no usable size ${of}`)
   must(isText(parentPath, MOST_PATH), `has no usable parentPath ${of}`)
   must(isWord(repositoryId, 255), `has no usable repositoryId ${of}`)
   must(isWord(backend, 255), `has no usable backend ${of}`)
-  return {
-    name,
-    parentPath,
-    repositoryId,
-    size,
-    backend,
-    ...(isCount(extents) && { extents }),
-    ...(isCount(cloneMs) && { cloneMs }),
-  }
+  const numbers = { inode, extents, cloneMs }
+  for (const [key, value] of Object.entries(numbers)) must(isCount(value), `has no usable ${key} ${of}`)
+  return { name, parentPath, repositoryId, size, backend, ...known(numbers) }
 }
 
 async function readText(file: string): Promise<string> {
@@ -103,9 +101,13 @@ function must(holds: boolean, otherwise: string): void {
   if (!holds) throw new Error(otherwise)
 }
 
-/** Of what only a forecast is made from: where it is wrong it is left out. */
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+function isCount(value: unknown): boolean {
+  return value === undefined || (typeof value === 'number' && Number.isFinite(value) && value >= 0)
+}
+
+/** Without the keys that have no value. */
+function known<Numbers extends object>(numbers: Numbers): { [Key in keyof Numbers]?: number } {
+  return Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined)) as never
 }
 
 function isTime(value: unknown): boolean {

@@ -9,6 +9,7 @@ import { faultPoint } from '../fault-points.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
+import { lastingInode } from './recorded-file.ts'
 import {
   makeSnapshotFolder,
   removeSnapshotFolder,
@@ -165,11 +166,14 @@ export class SnapshotFiles {
     await source.backend.clone(disk.path, target, signal)
     const endedMs = performance.now()
     faultPoint('create.cloned')
-    const { size } = await lstat(target)
+    const status = await lstat(target)
+    const { size } = status
     if (!Number.isSafeInteger(size)) {
       throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)
     }
-    return { beganMs, endedMs, disk: { ...record, size, cloneMs: toMicrosecond(endedMs - beganMs) } }
+    const inode = lastingInode(status, source.mount)
+    const cloneMs = toMicrosecond(endedMs - beganMs)
+    return { beganMs, endedMs, disk: { ...record, size, cloneMs, ...(inode !== undefined && { inode }) } }
   }
 }
 

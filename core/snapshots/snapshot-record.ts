@@ -26,6 +26,8 @@ export interface DiskRecord extends DiskSnapshot {
   readonly extents?: number
   /** Milliseconds that the clone took. */
   readonly cloneMs?: number
+  /** Of the clone: a file with another one was put in its place. Absent where such numbers do not last. */
+  readonly inode?: number
 }
 
 /** Everything that is known of one VM's snapshots, oldest first: one value in the store, one atomic write. */
@@ -77,7 +79,8 @@ function isDiskRecord(value: unknown): value is DiskRecord {
       isText,
     ) &&
     Number.isSafeInteger(disk.size) &&
-    disk.size >= 0
+    disk.size >= 0 &&
+    (disk.inode === undefined || Number.isSafeInteger(disk.inode))
   )
 }
 

@@ -5,6 +5,7 @@ import { copyFile, open, readdir, readFile, rm, truncate, writeFile } from 'node
 import { basename, dirname, join } from 'node:path'
 import { ACROSS, BESIDE, type CrashBench } from '../support/crash-bench.ts'
 import { crashTest } from '../support/crash-test.ts'
+import { runProgram } from '../support/program.ts'
 import type { LogLine } from '../support/server.ts'
 import { CRASH_CASES } from './crash-cases.ts'
 
@@ -126,6 +127,26 @@ crashTest('a half-written snapshot.json is neither believed nor touched', async 
   const disk = [...disks.keys()][0]!
   assert.ok((await readFile(join(dirname(file), disk))).equals(disks.get(disk)!), 'its disk is untouched')
   assert.equal(basename(dirname(file)), id)
+})
+
+crashTest('half a snapshot is not taken for one when the database is lost too', async (bench) => {
+  await snapshots(bench)
+  const doomed = bench.idsOf(ACROSS)[0]!
+  // The folder of the first repository is gone, that of the second has its disk.
+  await bench.dieAt('remove.folder', 'DELETE', `/api/v1/vms/${ACROSS}/snapshots/${doomed}`)
+  await rm(bench.databaseFile)
+  bench.forget(ACROSS, doomed)
+  // One disk of two is cloned.
+  await bench.dieAt('create.cloned', 'POST', `/api/v1/vms/${ACROSS}/snapshots`)
+  await rm(bench.databaseFile)
+  await bench.onServer(async (client, { configFile }) => {
+    assert.deepEqual(await bench.listed(client, ACROSS), bench.idsOf(ACROSS))
+    const { stdout } = await runProgram('orphans', 'list', '--json', '--config', configFile)
+    const found = JSON.parse(stdout) as { readonly id: string; readonly state: string }[]
+    assert.deepEqual(found.map(({ state }) => state).sort(), ['deleting', 'unfinished'])
+    for (const { id } of found) await runProgram('orphans', 'remove', id, '--config', configFile)
+    await bench.verify(client)
+  })
 })
 
 /** Three snapshots in the first repository, two in the second. */

@@ -4,7 +4,6 @@ import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { consistencyOf } from '../../../core/consistency/consistency.ts'
 import { placeManifest } from '../../../core/snapshots/place-manifest.ts'
 import { readManifest } from '../../../core/snapshots/read-manifest.ts'
 import type { Mount } from '../../../core/storage-backend.ts'
@@ -19,6 +18,9 @@ const DISK = {
   root: '/elsewhere',
   size: 4096,
   backend: 'xfs',
+  inode: 133,
+  extents: 7,
+  cloneMs: 1.25,
 }
 const SOUND = {
   version: 1,
@@ -27,6 +29,11 @@ const SOUND = {
   createdAt: '2024-02-29T12:34:56.789Z',
   vmUuid: '0004fb00-0006-0000-ccaf-98a0baa2c186',
   vmFriendlyName: 'exämple',
+  consistency: 'quiesced' as const,
+  consistencyReason: null,
+  stallMs: 12.5,
+  skewMs: 1,
+  stallForecastMs: null,
   disks: [DISK],
 }
 
@@ -62,6 +69,8 @@ const HOSTILE: readonly (readonly [what: string, manifest: unknown, complaint: R
       ] as const,
   ),
   ['without a repository', { ...SOUND, disks: [{ ...DISK, repositoryId: undefined }] }, /repositoryId/],
+  ['with an inode that is no number', { ...SOUND, disks: [{ ...DISK, inode: '7' }] }, /inode/],
+  ['with a reason that is no text', { ...SOUND, consistencyReason: 7 }, /consistencyReason/],
   ['with a backend that is no text', { ...SOUND, disks: [{ ...DISK, backend: ['xfs'] }] }, /backend/],
   ['that is a list', [SOUND], /not a JSON object/],
   ['that is null', null, /not a JSON object/],
@@ -80,12 +89,11 @@ describe('readManifest()', () => {
   after(() => rm(folder, { recursive: true }))
 
   it('keeps no path but the one that is only shown', async () => {
-    const { parentPath, name, repositoryId, size, backend } = DISK
+    const { parentPath, name, repositoryId, size, backend, inode, extents, cloneMs } = DISK
     const { version: _, ...lasting } = SOUND
     assert.deepEqual(await read(JSON.stringify(SOUND)), {
       ...lasting,
-      ...consistencyOf({}),
-      disks: [{ name, parentPath, repositoryId, size, backend }],
+      disks: [{ name, parentPath, repositoryId, size, backend, inode, extents, cloneMs }],
     })
   })
 
@@ -121,8 +129,7 @@ describe('readManifest()', () => {
 describe('placeManifest()', () => {
   const repository = (id: string) => ({ id, mountPoint: `/link-to-${id}`, alias: '' })
   const mounted = (id: string) => ({ repository: repository(id), root: `/${id}`, mount: {} as Mount })
-  const { version: _, ...sound } = SOUND
-  const manifest = { ...sound, ...consistencyOf({}) }
+  const { version: _, ...manifest } = SOUND
   const repositories = [repository('r1'), repository('r2')]
 
   it('looks for a disk in the own folder of the snapshot, whatever the manifest says', () => {
