@@ -2,6 +2,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { parseGoDuration } from '../../config/go-duration.ts'
 import { DiskferryError } from '../../core/errors.ts'
 import { LEASE_TTL_MS, type Leases } from '../../core/leases/lease.ts'
+import { audited } from '../audit-log.ts'
 import { type LeaseBody, leaseBody, type ReleaseQuery, releaseQuery } from '../schemas/lease.ts'
 import { type SnapshotParams, snapshotParams } from '../schemas/params.ts'
 import { emptyResponse, errorResponses } from '../schemas/responses.ts'
@@ -31,16 +32,6 @@ function milliseconds(ttl: string): number {
     'INVALID_REQUEST',
     'ttl in the body must be a duration such as "24h" or "90m", from 1s to 744h.',
   )
-}
-
-/** The line that tells who did what; the token's user may be shared by several holders. */
-function log(
-  request: FastifyRequest<{ Params: SnapshotParams }>,
-  holder: string | undefined,
-  what: string,
-): void {
-  const { vm, snapshot } = request.params
-  request.log.info({ vm, snapshot, holder, user: request.user?.user, client: request.ip }, what)
 }
 
 export const leaseRoutes: FastifyPluginAsync<LeaseRoutesOptions> = async (app, { leases }) => {
@@ -77,8 +68,17 @@ export const leaseRoutes: FastifyPluginAsync<LeaseRoutesOptions> = async (app, {
       const { vm, snapshot } = request.params
       const { holder, ttl } = request.body
       const wanted = { holder, ttlMs: milliseconds(ttl) }
-      const lease = await leases.take(vm, snapshot, wanted, request.clientSignal)
-      log(request, holder, `leased until ${lease.expiresAt}`)
+      // The holder too: several may share a token's user.
+      const fields: { vm: string; snapshot: string; holder: string; expires_at?: string } = {
+        vm,
+        snapshot,
+        holder,
+      }
+      const lease = await audited(request, 'lease.take', fields, async () => {
+        const taken = await leases.take(vm, snapshot, wanted, request.clientSignal)
+        fields.expires_at = taken.expiresAt
+        return taken
+      })
       return leaseJson(lease)
     },
   )
@@ -96,8 +96,10 @@ export const leaseRoutes: FastifyPluginAsync<LeaseRoutesOptions> = async (app, {
     },
     async (request, reply) => {
       const { vm, snapshot } = request.params
-      await leases.release(vm, snapshot, request.query.holder)
-      log(request, request.query.holder, 'lease released')
+      const { holder } = request.query
+      await audited(request, 'lease.release', { vm, snapshot, holder }, () =>
+        leases.release(vm, snapshot, holder),
+      )
       return reply.send()
     },
   )

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { DiskferryError } from '../../core/errors.ts'
-import { audited } from '../audit.ts'
+import { audited } from '../audit-log.ts'
 import type { LimitedAuthenticator } from '../auth/limited-authenticator.ts'
 import { type LoginBody, loginBody, loginResponse } from '../schemas/login.ts'
 import { errorResponses } from '../schemas/responses.ts'

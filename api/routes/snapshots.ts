@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { SnapshotMap, Snapshots } from '../../core/services.ts'
-import { audited } from '../audit.ts'
+import { audited } from '../audit-log.ts'
 import { type DeleteQuery, deleteOptions } from '../delete-options.ts'
 import { mapOptions, type SnapshotQuery } from '../map-options.ts'
 import { deleteQuery } from '../schemas/delete-query.ts'

@@ -31,8 +31,20 @@ describe('leases', () => {
       'snap-1',
       { holder: 'Väterchen "x"', ttlMs: 5_400_000 },
     ])
-    const logged = server.entries().findLast(({ msg }) => msg.startsWith('leased until'))
-    assert.equal(logged?.user, 'tester')
+    const { audit, outcome, user, holder, snapshot, expires_at } = server
+      .entries()
+      .findLast((entry) => 'audit' in entry) as unknown as Record<string, unknown>
+    assert.deepEqual(
+      { audit, outcome, user, holder, snapshot, expires_at },
+      {
+        audit: 'lease.take',
+        outcome: 'ok',
+        user: 'tester',
+        holder: 'Väterchen "x"',
+        snapshot: 'snap-1',
+        expires_at: SHOWN.expires_at,
+      },
+    )
   })
 
   it('are refused without a sound ttl and holder, and nobody is asked', async () => {

@@ -2,7 +2,13 @@ import type { FastifyRequest } from 'fastify'
 import { DiskferryError } from '../core/errors.ts'
 
 /** The words of the field `audit`: they are never renamed. */
-export type AuditedAction = 'login' | 'snapshot.create' | 'snapshot.delete' | 'snapshot.purge'
+export type AuditedAction =
+  | 'login'
+  | 'snapshot.create'
+  | 'snapshot.delete'
+  | 'snapshot.purge'
+  | 'lease.take'
+  | 'lease.release'
 
 const MAX_LOGGED_NAME = 256
 
