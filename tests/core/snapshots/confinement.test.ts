@@ -133,23 +133,3 @@ snapshotTest('deleting a snapshot removes links in it and nothing behind them', 
   assert.deepEqual(await readdir(elsewhere), ['kept'])
   assert.deepEqual(await readdir(dirname(folder)), [])
 })
-
-snapshotTest(
-  'a folder of a snapshot that is swapped for a link is never emptied',
-  async ({ core, mount, dbFile }) => {
-    const { id, disks } = await core.snapshots.create(VM, WHOLE)
-    const folder = dirname(disks[0]!.path)
-    const elsewhere = join(dirname(dbFile), 'elsewhere')
-    await mkdir(elsewhere)
-    await Promise.all(Array.from({ length: 20 }, (_, n) => writeFile(join(elsewhere, `kept-${n}`), '')))
-    await symlink(elsewhere, join(mount, 'trap'))
-    await mkdir(join(folder, 'deep'))
-    for (let n = 0; n < 300; n++) await writeFile(join(folder, 'deep', `file-${n}`), '')
-    {
-      await using _swapping = await swapNames(join(folder, 'deep'), join(mount, 'trap'), true)
-      // Each attempt may find the link, and removes that: then the swapping ends, for want of a name.
-      await core.snapshots.delete(VM, id).catch(() => undefined)
-    }
-    assert.equal((await readdir(elsewhere)).length, 20)
-  },
-)
