@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import xfs from '../../../backends/xfs/index.ts'
 import { DiskferryError } from '../../../core/errors.ts'
@@ -127,9 +127,11 @@ snapshotTest(
       core.snapshots.get(VM, next.id, { squash: true, compareTo: id }),
       failsWith('SNAPSHOT_DAMAGED'),
     )
+    // Before the clone goes: else it may be given the clone's inode.
+    const replacement = await makeDisk(dirname(path), 'replacement.img', 8 * MIB)
     await rm(path)
     await assert.rejects(core.snapshots.get(VM, id, WHOLE), failsWith('SNAPSHOT_DAMAGED', /missing/))
-    await makeDisk(dirname(path), 'disk.img', 8 * MIB)
+    await rename(replacement, path)
     await assert.rejects(
       core.snapshots.openDisk(VM, id, 'disk.img'),
       failsWith('SNAPSHOT_DAMAGED', /was replaced: it has inode/),
