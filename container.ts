@@ -22,6 +22,7 @@ import type { Config } from './config/config.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { loadPlugins } from './core/backends/plugin-loader.ts'
 import type { Inventory } from './core/inventory.ts'
+import { MountWatches } from './core/mounts/mount-watches.ts'
 import { MountGuard } from './core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
 import type { Authenticator, Readiness } from './core/services.ts'
@@ -43,7 +44,7 @@ import { VmCatalogue } from './core/vms/vm-catalogue.ts'
 import { OvsAgentInventory } from './inventory/ovs-agent/ovs-agent-inventory.ts'
 import { readManagerIp } from './inventory/ovs-agent/read-manager-ip.ts'
 import { StaticInventory } from './inventory/static/static-inventory.ts'
-import { acquireFlock, readMounts } from './native/index.ts'
+import { acquireFlock, filesystemStatus, readMounts } from './native/index.ts'
 
 /** How long a request waits for a VM's lock before it is told that the VM is busy. */
 const LOCK_PATIENCE_MS = 60_000
@@ -69,6 +70,7 @@ export interface Server {
   readonly repositories: RepositoryCatalogue
   /** The database in use; beside the configured one where that is the ancestor's. */
   readonly databaseFile: string
+  readonly watches: MountWatches
   /** Closes the database; after the app. */
   close(): Promise<void>
 }
@@ -94,7 +96,7 @@ export async function createServer(config: Config, configDirectory: string, logg
   const container = root.createChildContainer()
   container.registerInstance(BackendRegistry, registry)
   provide(container, AUTHENTICATOR, () => authenticator(config, database))
-  provide(container, INVENTORY, () => inventory(config))
+  provide(container, INVENTORY, () => inventory(config, container.resolve(MountWatches)))
   provideCore(container, config, database, logger)
   const get = container.resolve.bind(container)
   const app = await buildApp({
@@ -114,6 +116,7 @@ export async function createServer(config: Config, configDirectory: string, logg
     journal: get(SnapshotJournal),
     repositories: get(RepositoryCatalogue),
     databaseFile: database.file,
+    watches: get(MountWatches),
     close: () => database.close(),
   }
 }
@@ -130,6 +133,20 @@ function provideCore(
     MountGuard,
     () => new MountGuard({ list: readMounts }, config.inventory.requireMountPoint),
   )
+  provide(
+    container,
+    MountWatches,
+    () =>
+      new MountWatches(
+        { list: readMounts },
+        {
+          patienceMs: config.inventory.answerWithinMs,
+          ask: filesystemStatus,
+          log: logger,
+          onRecovered: () => recover(get(SnapshotJournal), logger),
+        },
+      ),
+  )
   provide(container, SnapshotStore, () => new SnapshotStore(database.keyv(VMS_NAMESPACE)))
   provide(
     container,
@@ -139,7 +156,7 @@ function provideCore(
   provide(
     container,
     RepositoryCatalogue,
-    () => new RepositoryCatalogue(get(INVENTORY), get(BackendRegistry), get(MountGuard)),
+    () => new RepositoryCatalogue(get(INVENTORY), get(BackendRegistry), get(MountGuard), get(MountWatches)),
   )
   provide(
     container,
@@ -149,16 +166,17 @@ function provideCore(
         get(INVENTORY),
         get(RepositoryCatalogue),
         get(MountGuard),
+        get(MountWatches),
         storedSnapshotIds(get(SnapshotStore)),
       ),
   )
-  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard)))
+  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard), get(MountWatches)))
   provide(
     container,
     SnapshotJournal,
     () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger),
   )
-  provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard)))
+  provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard), get(MountWatches)))
   provide(
     container,
     SnapshotService,
@@ -181,6 +199,13 @@ function provideCore(
   }))
 }
 
+/** What failed while a repository was silent left unfinished snapshots behind. */
+function recover(journal: SnapshotJournal, logger: Logger): void {
+  journal.recoverAll().catch((error: unknown) => {
+    logger.error({ err: error }, 'unfinished snapshots could not be looked for; the next start does it')
+  })
+}
+
 /** One instance for the container: tsyringe's own factories make a new one at each resolve. */
 function provide<Service>(
   container: DependencyContainer,
@@ -190,10 +215,10 @@ function provide<Service>(
   container.register(token, { useFactory: instanceCachingFactory(make) })
 }
 
-function inventory(config: Config): Inventory {
+function inventory(config: Config, watches: MountWatches): Inventory {
   return config.inventory.source === 'static'
     ? new StaticInventory(config.static)
-    : new OvsAgentInventory({ agentDbDir: config.ovm.agentDbDir })
+    : new OvsAgentInventory({ agentDbDir: config.ovm.agentDbDir, watches })
 }
 
 function authenticator(config: Config, database: OpenedDatabase): Authenticator {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { BackendChoice, BackendRegistry } from '../backends/backend-registry.ts'
 import { TRIAL_PREFIX } from '../backends/trial-clone.ts'
 import { describe, systemCode } from '../errors.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { Mount } from '../storage-backend.ts'
 import { ensureFolder } from './ensure-folder.ts'
 import { SNAPSHOTS_FOLDER } from './paths.ts'
@@ -19,13 +20,18 @@ interface Entry {
 /** Remembers which backend a mount got, for a minute, or until the mount or its options change. */
 export class CompatibilityCache {
   readonly #registry: BackendRegistry
+  readonly #watches: MountWatches
   readonly #entries = new Map<string, Entry>()
 
-  constructor(registry: BackendRegistry) {
+  constructor(registry: BackendRegistry, watches: MountWatches) {
     this.#registry = registry
+    this.#watches = watches
   }
 
-  /** @param fresh check now, whatever is remembered */
+  /**
+   * @param fresh check now, whatever is remembered
+   * @throws REPOSITORY_NOT_RESPONDING
+   */
   choose(root: string, mount: Mount, fresh: boolean): Promise<BackendChoice> {
     const now = Date.now()
     for (const [key, entry] of this.#entries) {
@@ -36,12 +42,16 @@ export class CompatibilityCache {
     const known = this.#entries.get(key)
     if (known !== undefined && !fresh) return known.choice
     // No signal: several callers may wait for one check, and the first to go away must not end it.
-    const choice = this.#check(root, mount)
-    this.#entries.set(key, { choice, until: now + FRESH_FOR_MS })
+    const choice = this.#watches.run([root], (signal) => this.#check(root, mount, signal))
+    const entry = { choice, until: now + FRESH_FOR_MS }
+    this.#entries.set(key, entry)
+    choice.catch(() => {
+      if (this.#entries.get(key) === entry) this.#entries.delete(key)
+    })
     return choice
   }
 
-  async #check(root: string, mount: Mount): Promise<BackendChoice> {
+  async #check(root: string, mount: Mount, signal: AbortSignal): Promise<BackendChoice> {
     const trialDirectory = join(root, SNAPSHOTS_FOLDER)
     if (this.#registry.knows(mount)) {
       try {
@@ -51,7 +61,7 @@ export class CompatibilityCache {
         return { backend: undefined, reasons: [folderReason(trialDirectory, error)] }
       }
     }
-    return this.#registry.choose({ mount, trialDirectory })
+    return this.#registry.choose({ mount, trialDirectory }, signal)
   }
 }
 

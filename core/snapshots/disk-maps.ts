@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { open, stat } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { backendFailure } from '../backends/backend-failure.ts'
 import type { BackendRegistry } from '../backends/backend-registry.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
@@ -7,6 +7,7 @@ import { compareRanges } from '../extents/compare-ranges.ts'
 import { contentDiff } from '../extents/content-diff.ts'
 import { type ListedRange, RangeList } from '../extents/range-list.ts'
 import { squash } from '../extents/squash.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { Chunk, DiskMap, MapOptions, OpenDisk } from '../services.ts'
 import type { ChangedRangeBatch, DiffResult, StorageBackend } from '../storage-backend.ts'
@@ -18,15 +19,50 @@ type Kind = 'data' | 'zero'
 export class DiskMaps {
   readonly #registry: BackendRegistry
   readonly #guard: MountGuard
+  readonly #watches: MountWatches
 
-  constructor(registry: BackendRegistry, guard: MountGuard) {
+  constructor(registry: BackendRegistry, guard: MountGuard, watches: MountWatches) {
     this.#registry = registry
     this.#guard = guard
+    this.#watches = watches
   }
 
-  /** The ranges that were ever written. @throws MAP_FAILED, SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED */
-  async allocated(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
-    await this.assertIntact(disk)
+  /**
+   * The ranges that were ever written.
+   * @throws MAP_FAILED, SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING
+   */
+  allocated(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+    return this.#watches.run([disk.root], (either) => this.#allocated(disk, options, either), signal)
+  }
+
+  /** What differs from the same disk in an older snapshot. @throws DIFF_FAILED and as `allocated` */
+  changed(base: DiskRecord, disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+    return this.#watches.run(
+      [base.root, disk.root],
+      (either) => this.#changed(base, disk, options, either),
+      signal,
+    )
+  }
+
+  /** Opens a disk for reading. @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, READ_FAILED */
+  async open(snapshot: SnapshotRecord, disk: DiskRecord): Promise<OpenDisk> {
+    const watch = await this.#watches.of(disk.root)
+    const handle = await watch.run((signal) => this.#open(disk, signal))
+    const name = createHash('sha256').update(disk.name).digest('hex').slice(0, 16)
+    return {
+      size: disk.size,
+      etag: `${snapshot.id}-${name}-${disk.size}`,
+      createdAt: snapshot.createdAt,
+      async read(buffer, position) {
+        const { bytesRead } = await watch.run(() => handle.read(buffer, 0, buffer.length, position))
+        return bytesRead
+      },
+      [Symbol.asyncDispose]: () => watch.release(() => handle.close()),
+    }
+  }
+
+  async #allocated(disk: DiskRecord, options: MapOptions, signal: AbortSignal): Promise<DiskMap> {
+    await this.#assertIntact(disk)
     const list = new RangeList<Kind>(['data', 'zero'])
     for await (const batch of this.#backendOf(disk).extentMap(disk.path, signal)) {
       for (const extent of batch) {
@@ -36,14 +72,13 @@ export class DiskMaps {
     return { ...publicPart(disk), chunks: toChunks(list, options) }
   }
 
-  /** What differs from the same disk in an older snapshot. @throws DIFF_FAILED and as `allocated` */
-  async changed(
+  async #changed(
     base: DiskRecord,
     disk: DiskRecord,
     options: MapOptions,
-    signal?: AbortSignal,
+    signal: AbortSignal,
   ): Promise<DiskMap> {
-    await Promise.all([this.assertIntact(base), this.assertIntact(disk)])
+    await Promise.all([this.#assertIntact(base), this.#assertIntact(disk)])
     try {
       const result = await this.#diff(base, disk, signal)
       const list = await collect(
@@ -69,23 +104,17 @@ export class DiskMaps {
     }
   }
 
-  /** Opens a disk for reading. @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED */
-  async open(snapshot: SnapshotRecord, disk: DiskRecord): Promise<OpenDisk> {
-    await this.assertIntact(disk)
-    let handle: Awaited<ReturnType<typeof open>>
+  async #open(disk: DiskRecord, signal: AbortSignal): Promise<FileHandle> {
+    await this.#assertIntact(disk)
+    let handle: FileHandle
     try {
       handle = await open(disk.path, 'r')
     } catch (error) {
       throw backendFailure(error, 'READ_FAILED', `the snapshot's file '${disk.path}' can't be opened`)
     }
-    const name = createHash('sha256').update(disk.name).digest('hex').slice(0, 16)
-    return {
-      handle,
-      size: disk.size,
-      etag: `${snapshot.id}-${name}-${disk.size}`,
-      createdAt: snapshot.createdAt,
-      [Symbol.asyncDispose]: () => handle.close(),
-    }
+    if (signal.aborted) await handle.close()
+    signal.throwIfAborted()
+    return handle
   }
 
   /**
@@ -93,7 +122,7 @@ export class DiskMaps {
    *
    * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED
    */
-  async assertIntact(disk: DiskRecord): Promise<void> {
+  async #assertIntact(disk: DiskRecord): Promise<void> {
     await this.#guard.assertMounted(disk.root)
     const damaged = (what: string, cause?: unknown): DiskferryError =>
       new DiskferryError(

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError } from '../errors.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
 import { makeSnapshotFolder, removeSnapshotFolder, snapshotFolder, syncFolder } from './snapshot-folder.ts'
@@ -17,9 +18,13 @@ export interface CloneTask {
 /** Makes and removes the files of whole snapshots. */
 export class SnapshotFiles {
   readonly #guard: MountGuard
+  readonly #watches: MountWatches
+  /** Ids of snapshots whose files are being made, also when nobody waits for them any more. */
+  readonly #making = new Set<string>()
 
-  constructor(guard: MountGuard) {
+  constructor(guard: MountGuard, watches: MountWatches) {
     this.#guard = guard
+    this.#watches = watches
   }
 
   /**
@@ -27,13 +32,71 @@ export class SnapshotFiles {
    * syncs the folders. After an error there may be files: `remove` takes them away.
    *
    * @returns the record with the sizes that the clones really have
-   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED, ABORTED
+   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED,
+   * ABORTED
    */
-  async make(
+  make(
     vmId: string,
     draft: SnapshotRecord,
     tasks: readonly CloneTask[],
     signal?: AbortSignal,
+  ): Promise<SnapshotRecord> {
+    return this.#watches.run(
+      rootsOf(draft),
+      async (either) => {
+        this.#making.add(draft.id)
+        try {
+          return await this.#make(vmId, draft, tasks, either)
+        } finally {
+          this.#making.delete(draft.id)
+        }
+      },
+      signal,
+    )
+  }
+
+  /** Before anything is changed. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, REPOSITORY_READ_ONLY */
+  async assertRemovable(record: SnapshotRecord): Promise<void> {
+    await this.#watches.assertAnswer(rootsOf(record))
+    for (const root of rootsOf(record)) {
+      const { readOnly } = await this.#guard.assertMounted(root)
+      if (readOnly) {
+        throw new DiskferryError(
+          'REPOSITORY_READ_ONLY',
+          `the repository '${root}' is mounted read-only, so snapshot ${record.id} can't be deleted: look into the kernel log for the reason, then remount it`,
+          { clientMessage: 'The repository is mounted read-only; nothing was changed.' },
+        )
+      }
+    }
+  }
+
+  /** Removes all files of a snapshot, as far as they are there. @throws as `assertRemovable` */
+  async remove(vmId: string, record: SnapshotRecord): Promise<void> {
+    if (this.#making.has(record.id)) {
+      throw new DiskferryError(
+        'REPOSITORY_NOT_RESPONDING',
+        `VM ${vmId}: the files of snapshot ${record.id} were still being made when a repository fell silent, and the kernel has not let go of that yet`,
+      )
+    }
+    await this.assertRemovable(record)
+    for (const root of rootsOf(record)) {
+      try {
+        await this.#watches.run([root], () => removeSnapshotFolder(root, record.id, this.#guard))
+      } catch (error) {
+        throw backendFailure(
+          error,
+          'INTERNAL',
+          `VM ${vmId}: the files of snapshot ${record.id} can't be removed`,
+        )
+      }
+    }
+  }
+
+  async #make(
+    vmId: string,
+    draft: SnapshotRecord,
+    tasks: readonly CloneTask[],
+    signal: AbortSignal,
   ): Promise<SnapshotRecord> {
     await using pins = new AsyncDisposableList()
     try {
@@ -51,36 +114,6 @@ export class SnapshotFiles {
       return made
     } catch (error) {
       throw backendFailure(error, 'CLONE_FAILED', `VM ${vmId}: the snapshot could not be made`, signal)
-    }
-  }
-
-  /** Before anything is changed. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY */
-  async assertRemovable(record: SnapshotRecord): Promise<void> {
-    for (const root of rootsOf(record)) {
-      const { readOnly } = await this.#guard.assertMounted(root)
-      if (readOnly) {
-        throw new DiskferryError(
-          'REPOSITORY_READ_ONLY',
-          `the repository '${root}' is mounted read-only, so snapshot ${record.id} can't be deleted: look into the kernel log for the reason, then remount it`,
-          { clientMessage: 'The repository is mounted read-only; nothing was changed.' },
-        )
-      }
-    }
-  }
-
-  /** Removes all files of a snapshot, as far as they are there. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY */
-  async remove(vmId: string, record: SnapshotRecord): Promise<void> {
-    await this.assertRemovable(record)
-    for (const root of rootsOf(record)) {
-      try {
-        await removeSnapshotFolder(root, record.id, this.#guard)
-      } catch (error) {
-        throw backendFailure(
-          error,
-          'INTERNAL',
-          `VM ${vmId}: the files of snapshot ${record.id} can't be removed`,
-        )
-      }
     }
   }
 }

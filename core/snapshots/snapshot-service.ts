@@ -1,6 +1,6 @@
 import { DiskferryError } from '../errors.ts'
 import type { MapOptions, OpenDisk, SnapshotMap, Snapshots } from '../services.ts'
-import { type SnapshotIds, type VmCatalogue, type VmPlan, vmNotFound } from '../vms/vm-catalogue.ts'
+import type { SnapshotIds, VmCatalogue, VmPlan } from '../vms/vm-catalogue.ts'
 import type { DiskMaps } from './disk-maps.ts'
 import { draftSnapshot } from './draft-snapshot.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
@@ -30,12 +30,12 @@ export class SnapshotService implements Snapshots {
   async create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap> {
     const { vms, locks, journal, files, maps } = this.#parts
     // Before the lock, so that a stranger's ids leave no lock files behind.
-    if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
+    await vms.assertKnown(vmId, signal)
     return locks.hold(
       vmId,
       async () => {
         const plan = await vms.plan(vmId, true, signal)
-        if (plan.reasons.length > 0) throw notCompatible(plan)
+        if (plan.reasons.length > 0) throw refusal(plan)
         const before = await journal.settled(vmId)
         const { draft, tasks } = draftSnapshot(plan, before)
         return journal.create(before, draft, async () => {
@@ -52,7 +52,7 @@ export class SnapshotService implements Snapshots {
 
   async list(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<readonly SnapshotMap[]> {
     const snapshots = await this.#ready(vmId)
-    if (snapshots.length === 0 && !(await this.#parts.vms.has(vmId, signal))) throw vmNotFound(vmId)
+    if (snapshots.length === 0) await this.#parts.vms.assertKnown(vmId, signal)
     const maps: SnapshotMap[] = []
     for (const snapshot of snapshots) maps.push(await this.#allocated(vmId, snapshot, options, signal))
     return maps
@@ -94,7 +94,7 @@ export class SnapshotService implements Snapshots {
   async purge(vmId: string, signal?: AbortSignal): Promise<void> {
     const { store, locks, journal, vms } = this.#parts
     if ((await store.read(vmId)).snapshots.length === 0) {
-      if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
+      await vms.assertKnown(vmId, signal)
       return
     }
     await locks.hold(
@@ -172,9 +172,14 @@ function snapshotNotFound(vmId: string, id: string, cause?: unknown): DiskferryE
   })
 }
 
-function notCompatible({ vm, reasons }: VmPlan): DiskferryError {
-  return new DiskferryError(
-    'VM_NOT_COMPATIBLE',
-    `no snapshot of VM ${vm.name} (${vm.friendlyName}) can be taken: ${reasons.join('; ')}`,
-  )
+/** 503 rather than 400 where a repository does not answer: nothing is wrong with the VM. */
+function refusal({ vm, disks, reasons }: VmPlan): DiskferryError {
+  const silent = disks.find((disk) => disk.refusal !== undefined)?.refusal
+  const message = `no snapshot of VM ${vm.name} (${vm.friendlyName}) can be taken: ${reasons.join('; ')}`
+  if (silent === undefined) return new DiskferryError('VM_NOT_COMPATIBLE', message)
+  const { code, clientMessage } = silent
+  return new DiskferryError(code, message, {
+    cause: silent,
+    ...(clientMessage !== undefined && { clientMessage }),
+  })
 }

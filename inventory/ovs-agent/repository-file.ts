@@ -1,7 +1,15 @@
-import { realpath } from 'node:fs/promises'
 import { DiskferryError, describe, type ErrorCode, systemCode } from '../../core/errors.ts'
+import type { PathResolver } from '../../core/mounts/path-resolver.ts'
 import { isInside } from '../../core/repositories/paths.ts'
 import { openRegularFile, readWhole } from '../regular-file.ts'
+
+export interface RepositoryPlace {
+  /** As the agent names it. */
+  readonly mountPoint: string
+  /** The same without links. */
+  readonly root: string
+  readonly resolver: PathResolver
+}
 
 /**
  * The bytes of a file of a repository. A link is followed only to a regular file of the same repository.
@@ -9,16 +17,15 @@ import { openRegularFile, readWhole } from '../regular-file.ts'
  * @throws `refusedCode` for anything but a regular file of at most `maxBytes`; INVENTORY_UNREADABLE
  */
 export async function readRepositoryFile(
-  mountPoint: string,
+  { root, resolver }: Omit<RepositoryPlace, 'mountPoint'>,
   path: string,
   options: { readonly maxBytes: number; readonly refusedCode: ErrorCode },
 ): Promise<Buffer | undefined> {
   let resolved: string
-  let root: string
   try {
-    resolved = await realpath(path)
-    root = await realpath(mountPoint)
+    resolved = await resolver.resolve(path)
   } catch (cause) {
+    if (cause instanceof DiskferryError) throw cause
     if (systemCode(cause) === 'ENOENT') return undefined
     throw new DiskferryError('INVENTORY_UNREADABLE', `${path} can't be read: ${describe(cause)}`, { cause })
   }

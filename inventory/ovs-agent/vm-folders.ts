@@ -2,7 +2,7 @@ import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiskferryError, describe, systemCode } from '../../core/errors.ts'
 import type { VirtualMachine } from '../../core/inventory.ts'
-import { readRepositoryFile } from './repository-file.ts'
+import { type RepositoryPlace, readRepositoryFile } from './repository-file.ts'
 import { parseVmConfig } from './vm-config.ts'
 
 const MAX_FOLDERS = 10_000
@@ -29,12 +29,12 @@ export interface VmFolders {
 }
 
 /** Reads `VirtualMachines/<folder>/vm.cfg` of a repository. @throws only the signal's reason */
-export async function readVmFolders(mountPoint: string, signal?: AbortSignal): Promise<VmFolders> {
-  const root = join(mountPoint, 'VirtualMachines')
+export async function readVmFolders(place: RepositoryPlace, signal?: AbortSignal): Promise<VmFolders> {
+  const root = join(place.mountPoint, 'VirtualMachines')
   const problems: string[] = []
   let folders: string[] = []
   try {
-    folders = await listFolders(root, signal)
+    folders = await listFolders(await place.resolver.resolve(root), signal)
   } catch (error) {
     signal?.throwIfAborted()
     const advice = systemCode(error) === 'ENOENT' ? '; is the repository mounted?' : ''
@@ -56,7 +56,7 @@ export async function readVmFolders(mountPoint: string, signal?: AbortSignal): P
       break
     }
     const batch = paths.slice(start, start + CONCURRENCY)
-    for (const result of await Promise.all(batch.map((path) => readConfig(mountPoint, path)))) {
+    for (const result of await Promise.all(batch.map((path) => readConfig(place, path)))) {
       if (typeof result === 'string') problems.push(result)
       else {
         found.push(result)
@@ -79,9 +79,9 @@ async function listFolders(root: string, signal?: AbortSignal): Promise<string[]
   return folders
 }
 
-async function readConfig(mountPoint: string, path: string): Promise<FoundVm | string> {
+async function readConfig(place: RepositoryPlace, path: string): Promise<FoundVm | string> {
   try {
-    const bytes = await readRepositoryFile(mountPoint, path, {
+    const bytes = await readRepositoryFile(place, path, {
       maxBytes: MAX_CONFIG_SIZE,
       refusedCode: 'VM_CONFIG_INVALID',
     })

@@ -17,6 +17,7 @@ import { openDatabase, VMS_NAMESPACE } from '../../core/store/database.ts'
 import { VmCatalogue } from '../../core/vms/vm-catalogue.ts'
 import { StaticInventory } from '../../inventory/static/static-inventory.ts'
 import { acquireFlock, readMounts } from '../../native/index.ts'
+import { makeWatches } from './watches.ts'
 
 export interface TestVm {
   readonly name: string
@@ -63,11 +64,12 @@ export async function makeCore(options: CoreOptions) {
     `${options.dbFile}.locks`,
     options.lockPatienceMs ?? 30_000,
   )
-  const repositories = new RepositoryCatalogue(inventory, registry, guard)
-  const vms = new VmCatalogue(inventory, repositories, guard, storedSnapshotIds(store))
-  const files = new SnapshotFiles(guard)
+  const watches = makeWatches()
+  const repositories = new RepositoryCatalogue(inventory, registry, guard, watches)
+  const vms = new VmCatalogue(inventory, repositories, guard, watches, storedSnapshotIds(store))
+  const files = new SnapshotFiles(guard, watches)
   const journal = new SnapshotJournal(store, files, locks, SILENT)
-  const disks = new DiskMaps(registry, guard)
+  const disks = new DiskMaps(registry, guard, watches)
   const maps = new SnapshotMaps(disks)
   const snapshots = new SnapshotService({ vms, store, journal, files, locks, disks, maps })
   return {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { OvsAgentInventory } from '../../../inventory/ovs-agent/ovs-agent-inventory.ts'
 import { pickleStrings } from '../../../inventory/ovs-agent/pickle-writer.ts'
 import { command } from '../../support/command.ts'
+import { makeWatches } from '../../support/watches.ts'
 import { type AgentHost, agentHost } from '../support/agent-host.ts'
 import { hex, makeDatabase } from '../support/berkeley-db.ts'
 
@@ -15,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => host[Symbol.asyncDispose]())
 
 function read() {
-  return new OvsAgentInventory({ agentDbDir: host.agentDbDir }).read()
+  return new OvsAgentInventory({ agentDbDir: host.agentDbDir, watches: makeWatches() }).read()
 }
 
 /** The names of the machines found, and the problems with their repositories. */
@@ -69,7 +70,7 @@ describe('OvsAgentInventory', () => {
   })
 
   it('sees at the next reading what the agent and the files say then', async () => {
-    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir })
+    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir, watches: makeWatches() })
     await host.register('a')
     assert.deepEqual((await inventory.read()).vms, [])
     await host.register('a', 'b')
@@ -111,7 +112,7 @@ describe('OvsAgentInventory', () => {
   it('stops when it is aborted', async () => {
     await host.register('a')
     const reason = new Error('enough')
-    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir })
+    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir, watches: makeWatches() })
     await assert.rejects(inventory.read(AbortSignal.abort(reason)), reason)
   })
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { OvsAgentInventory } from '../../../inventory/ovs-agent/ovs-agent-inventory.ts'
 import { pickleStrings } from '../../../inventory/ovs-agent/pickle-writer.ts'
+import { makeWatches } from '../../support/watches.ts'
 import { type AgentHost, agentHost } from '../support/agent-host.ts'
 
 let host: AgentHost
@@ -13,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => host[Symbol.asyncDispose]())
 
 function read() {
-  return new OvsAgentInventory({ agentDbDir: host.agentDbDir }).read()
+  return new OvsAgentInventory({ agentDbDir: host.agentDbDir, watches: makeWatches() }).read()
 }
 
 /** The names of the machines found, and the problems with their repositories. */
