@@ -4,13 +4,17 @@ import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { createServer, type Server } from '../container.ts'
 import { DiskferryError, describe, systemCode } from '../core/errors.ts'
+import { endProcess } from '../native/end-process.ts'
 import { createLogger } from './logger.ts'
+import { threadPoolProblem } from './thread-pool.ts'
 
 export interface RunningServer {
   /** `https://127.0.0.1:5544` */
   readonly address: string
   /** Ends when the last request has been answered or the grace period is over. */
   stop(): Promise<void>
+  /** Are there system calls under way that may never return? They would keep the process from ending. */
+  holdsThreads(): boolean
 }
 
 /**
@@ -29,10 +33,16 @@ export async function serve(configFile: string): Promise<void> {
   process.on('SIGHUP', reopen)
   process.on('unhandledRejection', (reason) => {
     logger.fatal({ err: reason }, 'a promise was rejected and nobody looked: this is a bug, the program ends')
-    process.exit(1)
+    endProcess(1)
   })
+  const problem = await threadPoolProblem()
+  if (problem !== undefined) logger.warn({}, problem)
   const server = await startServer(config, dirname(configFile), logger)
   await untilTold(server, logger)
+  if (server.holdsThreads()) {
+    logger.warn({}, 'ended without waiting for system calls to a repository that does not answer')
+    endProcess(0)
+  }
 }
 
 /** Recovers what a killed program left, then listens. */
@@ -53,7 +63,11 @@ export async function startServer(
     await logRepositories(server, logger)
     const address = await listen(server, config)
     logger.info({ address, pid: process.pid }, 'listening')
-    return { address, stop: () => stop(server, config.api.shutdownGraceMs, logger) }
+    return {
+      address,
+      stop: () => stop(server, config.api.shutdownGraceMs, logger),
+      holdsThreads: () => server.watches.holdThreads,
+    }
   } catch (error) {
     await server.app.close()
     await server.close()
@@ -113,7 +127,7 @@ async function untilTold(server: RunningServer, logger: Logger): Promise<void> {
   logger.info({ signal }, 'stopping: running requests may finish')
   const atOnce = (second: NodeJS.Signals) => {
     logger.warn({ signal: second }, 'told a second time: ending at once')
-    process.exit(1)
+    endProcess(1)
   }
   process.on('SIGTERM', atOnce)
   process.on('SIGINT', atOnce)
