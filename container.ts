@@ -17,6 +17,7 @@ import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { LeaseService } from './core/leases/lease-service.ts'
 import type { Log } from './core/log.ts'
 import { MetricRegistry } from './core/metrics/metrics.ts'
+import { MountWatches } from './core/mounts/mount-watches.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
 import { RetentionService } from './core/retention/retention-service.ts'
 import type { Authenticator } from './core/services.ts'
@@ -43,6 +44,7 @@ export interface Server {
   readonly retention: RetentionService
   /** The database in use; beside the configured one where that is the ancestor's. */
   readonly databaseFile: string
+  readonly watches: MountWatches
   /**
    * Shows the certificates that are in the configured files now from the next connection on.
    *
@@ -104,6 +106,7 @@ export async function createServer(config: Config, configDirectory: string, logg
     audits: get(AuditService),
     retention: get(RetentionService),
     databaseFile: database.file,
+    watches: get(MountWatches),
     async reloadCertificates() {
       const warnings = await checkTlsFiles(config.api.tls, configDirectory)
       replaceCertificates(app.server, await readTls(config))
@@ -123,6 +126,7 @@ export interface Core {
   readonly store: SnapshotStore
   readonly disks: DiskMaps
   readonly orphans: Orphans
+  readonly watches: MountWatches
 }
 
 /** @param configDirectory where the configuration's relative module paths start */
@@ -141,5 +145,6 @@ export async function createCore(
     store: get(SnapshotStore),
     disks: get(DiskMaps),
     orphans: get(Orphans),
+    watches: get(MountWatches),
   }
 }

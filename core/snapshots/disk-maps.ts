@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { backendFailure } from '../backends/backend-failure.ts'
 import type { BackendRegistry } from '../backends/backend-registry.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
@@ -8,6 +8,7 @@ import { contentDiff } from '../extents/content-diff.ts'
 import { type ListedRange, RangeList } from '../extents/range-list.ts'
 import { squash } from '../extents/squash.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { Chunk, DiskMap, MapOptions, OpenDisk } from '../services.ts'
 import type { ChangedRangeBatch, DiffResult, StorageBackend } from '../storage-backend.ts'
@@ -38,30 +39,28 @@ export class DiskMaps {
   readonly #registry: BackendRegistry
   readonly #guard: MountGuard
   readonly #hold: HoldBeneath
+  readonly #watches: MountWatches
 
-  constructor(registry: BackendRegistry, guard: MountGuard, hold: HoldBeneath) {
+  constructor(registry: BackendRegistry, guard: MountGuard, hold: HoldBeneath, watches: MountWatches) {
     this.#registry = registry
     this.#guard = guard
     this.#hold = hold
+    this.#watches = watches
   }
 
-  /** The ranges that were ever written. @throws MAP_FAILED, SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED */
-  async allocated(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
-    await using file = await this.holdIntact(disk)
-    const list = new RangeList<Kind>(['data', 'zero'])
-    for await (const batch of this.#backendOf(disk).extentMap(file.path, signal)) {
-      for (const extent of batch) {
-        if (!extent.unwritten) list.push(extent.start, extent.length, 'data', extent.physicalStart ?? 0)
-      }
-    }
-    return { ...publicPart(disk), chunks: toChunks(list, options) }
+  /**
+   * The ranges that were ever written.
+   * @throws MAP_FAILED, SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING
+   */
+  allocated(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+    return this.#watches.run([disk.root], (either) => this.#allocated(disk, options, either), signal)
   }
 
   /**
    * As `allocated`, but a damaged disk is shown as one: with the reason, and with a chunk for all of it, since no chunks
    * would tell a client that does not know the reason that the disk is empty.
    *
-   * @throws MAP_FAILED, REPOSITORY_NOT_MOUNTED
+   * @throws MAP_FAILED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING
    */
   async allocatedOrDamaged(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
     try {
@@ -74,14 +73,82 @@ export class DiskMaps {
   }
 
   /** What differs from the same disk in an older snapshot. @throws DIFF_FAILED and as `allocated` */
-  async changed(
-    base: DiskRecord,
+  changed(base: DiskRecord, disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+    return this.#watches.run(
+      [base.root, disk.root],
+      (either) => this.#changed(base, disk, options, either),
+      signal,
+    )
+  }
+
+  /**
+   * What differs, found by reading every byte of both files: nothing that a backend says is believed, not even where
+   * there is data. Reads as much as the disk is large.
+   *
+   * @param base undefined for a disk that the older snapshot lacks, which then comes whole
+   * @param reason for `fallback_reason`
+   * @throws as `changed`
+   */
+  compared(
+    base: DiskRecord | undefined,
     disk: DiskRecord,
+    reason: string,
     options: MapOptions,
     signal?: AbortSignal,
   ): Promise<DiskMap> {
-    await using baseFile = await this.holdIntact(base)
-    await using file = await this.holdIntact(disk)
+    return this.#watches.run(
+      [...(base === undefined ? [] : [base.root]), disk.root],
+      (either) => this.#compared(base, disk, reason, options, either),
+      signal,
+    )
+  }
+
+  /** Opens a disk for reading. @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, READ_FAILED */
+  async open(snapshot: SnapshotRecord, disk: DiskRecord): Promise<OpenDisk> {
+    const watch = await this.#watches.of(disk.root)
+    const handle = await watch.run((signal) => this.#open(disk, signal))
+    const name = createHash('sha256').update(disk.name).digest('hex').slice(0, 16)
+    return {
+      size: disk.size,
+      etag: `${snapshot.id}-${name}-${disk.size}`,
+      createdAt: snapshot.createdAt,
+      async read(buffer, position) {
+        const { bytesRead } = await watch.run(() => handle.read(buffer, 0, buffer.length, position))
+        return bytesRead
+      },
+      [Symbol.asyncDispose]: () => watch.release(() => handle.close()),
+    }
+  }
+
+  /**
+   * Is a snapshot's file still the one that was recorded?
+   * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, READ_FAILED
+   */
+  assertIntact(disk: DiskRecord): Promise<void> {
+    return this.#watches.run([disk.root], async () => {
+      await using _held = await this.#holdIntact(disk)
+    })
+  }
+
+  async #allocated(disk: DiskRecord, options: MapOptions, signal: AbortSignal): Promise<DiskMap> {
+    await using file = await this.#holdIntact(disk)
+    const list = new RangeList<Kind>(['data', 'zero'])
+    for await (const batch of this.#backendOf(disk).extentMap(file.path, signal)) {
+      for (const extent of batch) {
+        if (!extent.unwritten) list.push(extent.start, extent.length, 'data', extent.physicalStart ?? 0)
+      }
+    }
+    return { ...publicPart(disk), chunks: toChunks(list, options) }
+  }
+
+  async #changed(
+    base: DiskRecord,
+    disk: DiskRecord,
+    options: MapOptions,
+    signal: AbortSignal,
+  ): Promise<DiskMap> {
+    await using baseFile = await this.#holdIntact(base)
+    await using file = await this.#holdIntact(disk)
     const files = { base: baseFile.path, target: file.path }
     try {
       const result = await this.#diff(base, disk, files, signal)
@@ -106,23 +173,15 @@ export class DiskMaps {
     }
   }
 
-  /**
-   * What differs, found by reading every byte of both files: nothing that a backend says is believed, not even where
-   * there is data. Reads as much as the disk is large.
-   *
-   * @param base undefined for a disk that the older snapshot lacks, which then comes whole
-   * @param reason for `fallback_reason`
-   * @throws as `changed`
-   */
-  async compared(
+  async #compared(
     base: DiskRecord | undefined,
     disk: DiskRecord,
     reason: string,
     options: MapOptions,
-    signal?: AbortSignal,
+    signal: AbortSignal,
   ): Promise<DiskMap> {
-    await using baseFile = base === undefined ? undefined : await this.holdIntact(base)
-    await using file = await this.holdIntact(disk)
+    await using baseFile = base === undefined ? undefined : await this.#holdIntact(base)
+    await using file = await this.#holdIntact(disk)
     const everything = disk.size === 0 ? [] : [{ start: 0, length: disk.size }]
     try {
       const ranges = compareRanges(baseFile?.path ?? EMPTY_FILE, file.path, everything, signal)
@@ -136,23 +195,17 @@ export class DiskMaps {
     }
   }
 
-  /** Opens a disk for reading. @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED */
-  async open(snapshot: SnapshotRecord, disk: DiskRecord): Promise<OpenDisk> {
-    await using file = await this.holdIntact(disk)
-    let handle: Awaited<ReturnType<typeof open>>
+  async #open(disk: DiskRecord, signal: AbortSignal): Promise<FileHandle> {
+    await using file = await this.#holdIntact(disk)
+    let handle: FileHandle
     try {
       handle = await open(file.path, 'r')
     } catch (error) {
       throw backendFailure(error, 'READ_FAILED', `the snapshot's file '${disk.path}' can't be opened`)
     }
-    const name = createHash('sha256').update(disk.name).digest('hex').slice(0, 16)
-    return {
-      handle,
-      size: disk.size,
-      etag: `${snapshot.id}-${name}-${disk.size}`,
-      createdAt: snapshot.createdAt,
-      [Symbol.asyncDispose]: () => handle.close(),
-    }
+    if (signal.aborted) await handle.close()
+    signal.throwIfAborted()
+    return handle
   }
 
   /**
@@ -161,7 +214,7 @@ export class DiskMaps {
    *
    * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED
    */
-  async holdIntact(disk: DiskRecord): Promise<HeldPath> {
+  async #holdIntact(disk: DiskRecord): Promise<HeldPath> {
     await this.#guard.assertMounted(disk.root)
     const damaged = (what: string, cause?: unknown): DiskferryError =>
       new DiskferryError(

@@ -26,6 +26,7 @@ import { AUDITS_NAMESPACE, openDatabase, VMS_NAMESPACE } from '../../core/store/
 import { VmCatalogue } from '../../core/vms/vm-catalogue.ts'
 import { StaticInventory } from '../../inventory/static/static-inventory.ts'
 import { acquireFlock, holdBeneath, readMounts } from '../../native/index.ts'
+import { makeWatches } from './watches.ts'
 
 export interface TestVm {
   readonly name: string
@@ -78,16 +79,17 @@ export async function makeCore(options: CoreOptions) {
     `${options.dbFile}.locks`,
     options.lockPatienceMs ?? 30_000,
   )
-  const repositories = new RepositoryCatalogue(inventory, registry, guard, holdBeneath)
-  const vms = new VmCatalogue(inventory, repositories, guard, storedSnapshotIds(store))
+  const watches = makeWatches()
+  const repositories = new RepositoryCatalogue(inventory, registry, guard, holdBeneath, watches)
+  const vms = new VmCatalogue(inventory, repositories, guard, watches, storedSnapshotIds(store))
   const log = options.log ?? SILENT
   const quiesce = new Quiesce({ timeoutMs: 30_000, required: false, ...options.quiesce }, log)
-  const files = new SnapshotFiles(guard, holdBeneath, quiesce)
+  const files = new SnapshotFiles(guard, holdBeneath, watches, quiesce)
   const journal = new SnapshotJournal(store, files, locks, log, quiesce)
-  const disks = new DiskMaps(registry, guard, holdBeneath)
+  const disks = new DiskMaps(registry, guard, holdBeneath, watches)
   const clock = options.clock ?? systemClock
   const maps = new SnapshotMaps(disks, clock)
-  const leases = new LeaseService({ store, locks, guard, clock, log })
+  const leases = new LeaseService({ store, locks, guard, watches, clock, log })
   const retention = new RetentionService(
     { store, locks, journal, leases, clock, log },
     { intervalMs: 3_600_000, ...options.retention },
@@ -104,12 +106,14 @@ export async function makeCore(options: CoreOptions) {
     forecast: new StallForecast({ onLongStall: 'refuse', ...options.forecast }, log),
     leases,
     retention,
+    watches,
     distrusted,
   })
   const metrics = new MetricRegistry()
   const audits = new AuditService(
     {
       disks,
+      watches,
       snapshots: store,
       store: distrusted,
       registry: metrics,

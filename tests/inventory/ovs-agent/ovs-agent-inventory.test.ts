@@ -7,6 +7,7 @@ import { pickleStrings } from '../../../inventory/ovs-agent/pickle-writer.ts'
 import { holdBeneath } from '../../../native/index.ts'
 import { command } from '../../support/command.ts'
 import { swapNames } from '../../support/link-swapper.ts'
+import { makeWatches } from '../../support/watches.ts'
 import { type AgentHost, agentHost } from '../support/agent-host.ts'
 import { hex, makeDatabase } from '../support/berkeley-db.ts'
 
@@ -17,7 +18,11 @@ beforeEach(async () => {
 afterEach(() => host[Symbol.asyncDispose]())
 
 function read() {
-  return new OvsAgentInventory({ agentDbDir: host.agentDbDir, hold: holdBeneath }).read()
+  return new OvsAgentInventory({
+    agentDbDir: host.agentDbDir,
+    hold: holdBeneath,
+    watches: makeWatches(),
+  }).read()
 }
 
 /** The names of the machines found, and the problems with their repositories. */
@@ -71,7 +76,11 @@ describe('OvsAgentInventory', () => {
   })
 
   it('sees at the next reading what the agent and the files say then', async () => {
-    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir, hold: holdBeneath })
+    const inventory = new OvsAgentInventory({
+      agentDbDir: host.agentDbDir,
+      hold: holdBeneath,
+      watches: makeWatches(),
+    })
     await host.register('a')
     assert.deepEqual((await inventory.read()).vms, [])
     await host.register('a', 'b')
@@ -113,7 +122,11 @@ describe('OvsAgentInventory', () => {
   it('stops when it is aborted', async () => {
     await host.register('a')
     const reason = new Error('enough')
-    const inventory = new OvsAgentInventory({ agentDbDir: host.agentDbDir, hold: holdBeneath })
+    const inventory = new OvsAgentInventory({
+      agentDbDir: host.agentDbDir,
+      hold: holdBeneath,
+      watches: makeWatches(),
+    })
     await assert.rejects(inventory.read(AbortSignal.abort(reason)), reason)
   })
 

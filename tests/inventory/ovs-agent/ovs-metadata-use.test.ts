@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { OvsAgentInventory } from '../../../inventory/ovs-agent/ovs-agent-inventory.ts'
 import { pickleStrings } from '../../../inventory/ovs-agent/pickle-writer.ts'
 import { holdBeneath } from '../../../native/index.ts'
+import { makeWatches } from '../../support/watches.ts'
 import { type AgentHost, agentHost } from '../support/agent-host.ts'
 
 let host: AgentHost
@@ -14,7 +15,11 @@ beforeEach(async () => {
 afterEach(() => host[Symbol.asyncDispose]())
 
 function read() {
-  return new OvsAgentInventory({ agentDbDir: host.agentDbDir, hold: holdBeneath }).read()
+  return new OvsAgentInventory({
+    agentDbDir: host.agentDbDir,
+    hold: holdBeneath,
+    watches: makeWatches(),
+  }).read()
 }
 
 /** The names of the machines found, and the problems with their repositories. */
