@@ -70,10 +70,9 @@ export async function compareTold(
   const picked = stratum === 1 ? undefined : new BlockSample(stratum, blocks, new SeededRandom(sample!.seed))
   for (const { basePath, path, roots, ranges, ...tells } of claims) {
     const toRead = picked === undefined ? ranges() : picked.pick(ranges())
-    const pieces = paced(toRead, pieceBytes(options.rate), observer)
     const compare = async (either: AbortSignal) => {
+      const pieces = paced(toRead, pieceBytes(options.rate), observer, either)
       for await (const batch of compareRanges(basePath, path, pieces, either)) {
-        // Abandoned, it may go on when its audit is over.
         either.throwIfAborted()
         for (const { start, length } of batch) await observer.mismatch({ ...tells, path, start, length })
       }
@@ -115,6 +114,7 @@ async function* paced(
   ranges: Iterable<ByteRange>,
   largest: number,
   observer: CompareObserver,
+  signal: AbortSignal,
 ): AsyncGenerator<ByteRange> {
   for (const { start, length } of ranges) {
     const end = start + length
@@ -122,6 +122,8 @@ async function* paced(
       // To the grid of the file, so that no block is counted twice.
       const next = Math.min(end, Math.floor(at / COMPARE_BLOCK) * COMPARE_BLOCK + largest)
       const piece = { start: at, length: next - at }
+      // Where it was abandoned its audit is over.
+      signal.throwIfAborted()
       await observer.beforeReading(piece.length * FILES_READ, blocksIn(piece))
       yield piece
       at = next

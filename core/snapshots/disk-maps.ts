@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { backendFailure } from '../backends/backend-failure.ts'
 import type { BackendRegistry } from '../backends/backend-registry.ts'
-import { DiskferryError, systemCode } from '../errors.ts'
+import { DiskferryError } from '../errors.ts'
 import { compareRanges } from '../extents/compare-ranges.ts'
 import { contentDiff } from '../extents/content-diff.ts'
 import { type ListedRange, RangeList } from '../extents/range-list.ts'
@@ -12,7 +12,7 @@ import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { Chunk, DiskMap, MapOptions, OpenDisk } from '../services.ts'
 import type { ChangedRangeBatch, DiffResult, StorageBackend } from '../storage-backend.ts'
-import { differenceFromRecord } from './recorded-file.ts'
+import { holdIntact } from './hold-intact.ts'
 import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
 
 type Kind = 'data' | 'zero'
@@ -24,14 +24,6 @@ const EMPTY_FILE = '/dev/null'
 interface FilePair {
   readonly base: string
   readonly target: string
-}
-
-/** What a failure to find a snapshot's file says of it. */
-const DAMAGE: Readonly<Record<string, string>> = {
-  ENOENT: 'is missing',
-  ENOTDIR: 'is missing',
-  ELOOP: 'lies behind a link, which is not followed',
-  EXDEV: 'lies on another filesystem',
 }
 
 /** What the disks of a snapshot hold: read from their files at each call, never stored. */
@@ -208,32 +200,8 @@ export class DiskMaps {
     return handle
   }
 
-  /**
-   * Holds a snapshot's file when it is still the one that was recorded. What is read afterwards goes through the
-   * descriptor: a link or another file that is put in its place is never read.
-   *
-   * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED
-   */
-  async #holdIntact(disk: DiskRecord): Promise<HeldPath> {
-    await this.#guard.assertMounted(disk.root)
-    const damaged = (what: string, cause?: unknown): DiskferryError =>
-      new DiskferryError(
-        'SNAPSHOT_DAMAGED',
-        `the snapshot's file of disk ${disk.name} ${what}; delete the snapshot and make a full one`,
-        { cause: cause ?? new Error(disk.path) },
-      )
-    let file: HeldPath
-    try {
-      file = await this.#hold(disk.root, disk.path)
-    } catch (error) {
-      const what = DAMAGE[systemCode(error) ?? '']
-      if (what !== undefined) throw damaged(what, error)
-      throw backendFailure(error, 'READ_FAILED', `the snapshot's file '${disk.path}' can't be looked at`)
-    }
-    const difference = differenceFromRecord(disk, file.stats)
-    if (difference === undefined) return file
-    await file[Symbol.asyncDispose]()
-    throw damaged(difference)
+  #holdIntact(disk: DiskRecord): Promise<HeldPath> {
+    return holdIntact(disk, this.#guard, this.#hold)
   }
 
   async #diff(
