@@ -12,6 +12,7 @@ import { type Clock, systemClock } from '../../core/leases/lease-clock.ts'
 import { LeaseService } from '../../core/leases/lease-service.ts'
 import type { Log } from '../../core/log.ts'
 import { MetricRegistry } from '../../core/metrics/metrics.ts'
+import type { MountWatches } from '../../core/mounts/mount-watches.ts'
 import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
 import { type RetentionOptions, RetentionService } from '../../core/retention/retention-service.ts'
@@ -48,6 +49,7 @@ export interface CoreOptions {
   readonly quiesce?: Partial<QuiesceOptions>
   readonly forecast?: Partial<StallForecastOptions>
   readonly log?: Log
+  readonly watches?: MountWatches
 }
 
 export type TestCore = Awaited<ReturnType<typeof makeCore>>
@@ -79,7 +81,7 @@ export async function makeCore(options: CoreOptions) {
     `${options.dbFile}.locks`,
     options.lockPatienceMs ?? 30_000,
   )
-  const watches = makeWatches()
+  const watches = options.watches ?? makeWatches()
   const repositories = new RepositoryCatalogue(inventory, registry, guard, holdBeneath, watches)
   const vms = new VmCatalogue(inventory, repositories, guard, watches, storedSnapshotIds(store))
   const log = options.log ?? SILENT
@@ -128,6 +130,7 @@ export async function makeCore(options: CoreOptions) {
     vms,
     store,
     journal,
+    files,
     locks,
     leases,
     retention,
