@@ -63,7 +63,7 @@ export class LeaseService implements Leases {
     })
   }
 
-  /** The lease that holds a snapshot now. @throws READ_FAILED for the file beside it */
+  /** The lease that holds a snapshot now. @throws READ_FAILED for the file beside it, REPOSITORY_NOT_RESPONDING */
   async live(snapshot: SnapshotRecord): Promise<LeaseRecord | undefined> {
     const now = this.#parts.clock()
     if (snapshot.lease !== undefined) return isLive(snapshot.lease, now) ? snapshot.lease : undefined
