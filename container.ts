@@ -74,9 +74,9 @@ export async function createServer(config: Config, configDirectory: string, logg
   const container = root.createChildContainer()
   container.registerInstance(BackendRegistry, registry)
   provide(container, AUTHENTICATOR, () => makeAuthenticator(config, database))
-  provideCore(container, config, database, logger)
-  provideAudits(container, config, database, logger)
   const get = container.resolve.bind(container)
+  provideCore(container, config, database, logger, () => recover(get(SnapshotJournal), logger))
+  provideAudits(container, config, database, logger)
   const app = await buildApp({
     services: {
       virtualMachines: get(VmCatalogue),
@@ -118,6 +118,13 @@ export async function createServer(config: Config, configDirectory: string, logg
       await database.close()
     },
   }
+}
+
+/** What failed while a repository was silent left unfinished snapshots behind. */
+function recover(journal: SnapshotJournal, logger: Logger): void {
+  journal.recoverAll().catch((error: unknown) => {
+    logger.error({ err: error }, 'unfinished snapshots could not be looked for; the next start does it')
+  })
 }
 
 /** What a command needs that looks at the server's state, or mends it, beside a running server or without one. */

@@ -36,12 +36,17 @@ const LOCK_PATIENCE_MS = 60_000
 const INVENTORY: InjectionToken<Inventory> = Symbol('Inventory')
 export const READINESS: InjectionToken<Readiness> = Symbol('Readiness')
 
-/** What works on repositories and snapshots; the audits' store is provided with the audits. */
+/**
+ * What works on repositories and snapshots; the audits' store is provided with the audits.
+ *
+ * @param onRecovered told when a repository that was silent answers again
+ */
 export function provideCore(
   container: DependencyContainer,
   config: Config,
   database: OpenedDatabase,
   logger: Log,
+  onRecovered?: () => void,
 ): void {
   const get = container.resolve.bind(container)
   provide(container, INVENTORY, () => inventory(config, get(MountWatches)))
@@ -60,7 +65,7 @@ export function provideCore(
           patienceMs: config.inventory.answerWithinMs,
           ask: filesystemStatus,
           log: logger,
-          onRecovered: () => recover(get(SnapshotJournal), logger),
+          ...(onRecovered !== undefined && { onRecovered }),
         },
       ),
   )
@@ -197,13 +202,6 @@ export function provideCore(
       await get(INVENTORY).read(signal)
     },
   }))
-}
-
-/** What failed while a repository was silent left unfinished snapshots behind. */
-function recover(journal: SnapshotJournal, logger: Log): void {
-  journal.recoverAll().catch((error: unknown) => {
-    logger.error({ err: error }, 'unfinished snapshots could not be looked for; the next start does it')
-  })
 }
 
 function inventory(config: Config, watches: MountWatches): Inventory {
