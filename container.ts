@@ -17,6 +17,7 @@ import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { LeaseService } from './core/leases/lease-service.ts'
 import type { Log } from './core/log.ts'
 import { MetricRegistry } from './core/metrics/metrics.ts'
+import { MountWatches } from './core/mounts/mount-watches.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
 import { RetentionService } from './core/retention/retention-service.ts'
 import type { Authenticator } from './core/services.ts'
@@ -43,6 +44,7 @@ export interface Server {
   readonly retention: RetentionService
   /** The database in use; beside the configured one where that is the ancestor's. */
   readonly databaseFile: string
+  readonly watches: MountWatches
   /**
    * Shows the certificates that are in the configured files now from the next connection on.
    *
@@ -72,9 +74,9 @@ export async function createServer(config: Config, configDirectory: string, logg
   const container = root.createChildContainer()
   container.registerInstance(BackendRegistry, registry)
   provide(container, AUTHENTICATOR, () => makeAuthenticator(config, database))
-  provideCore(container, config, database, logger)
-  provideAudits(container, config, database, logger)
   const get = container.resolve.bind(container)
+  provideCore(container, config, database, logger, () => recover(get(SnapshotJournal), logger))
+  provideAudits(container, config, database, logger)
   const app = await buildApp({
     services: {
       virtualMachines: get(VmCatalogue),
@@ -104,6 +106,7 @@ export async function createServer(config: Config, configDirectory: string, logg
     audits: get(AuditService),
     retention: get(RetentionService),
     databaseFile: database.file,
+    watches: get(MountWatches),
     async reloadCertificates() {
       const warnings = await checkTlsFiles(config.api.tls, configDirectory)
       replaceCertificates(app.server, await readTls(config))
@@ -117,12 +120,20 @@ export async function createServer(config: Config, configDirectory: string, logg
   }
 }
 
+/** What failed while a repository was silent left unfinished snapshots behind. */
+function recover(journal: SnapshotJournal, logger: Logger): void {
+  journal.recoverAll().catch((error: unknown) => {
+    logger.error({ err: error }, 'unfinished snapshots could not be looked for; the next start does it')
+  })
+}
+
 /** What a command needs that looks at the server's state, or mends it, beside a running server or without one. */
 export interface Core {
   readonly repositories: RepositoryCatalogue
   readonly store: SnapshotStore
   readonly disks: DiskMaps
   readonly orphans: Orphans
+  readonly watches: MountWatches
 }
 
 /** @param configDirectory where the configuration's relative module paths start */
@@ -141,5 +152,6 @@ export async function createCore(
     store: get(SnapshotStore),
     disks: get(DiskMaps),
     orphans: get(Orphans),
+    watches: get(MountWatches),
   }
 }

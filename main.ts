@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { createProgram } from './cli/program.ts'
 import { DiskferryError } from './core/errors.ts'
 
@@ -9,5 +8,7 @@ try {
   process.stderr.write(
     `diskferry: ${foreseen ? error.message : error instanceof Error ? error.stack : error}\n`,
   )
-  process.exitCode = foreseen && error.code === 'USAGE' ? 2 : 1
+  // Not by letting it run out: a thread may be in a call to a server that is gone.
+  const { endProcess } = await import('./native/end-process.ts')
+  endProcess(foreseen && error.code === 'USAGE' ? 2 : 1)
 }

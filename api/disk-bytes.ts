@@ -74,10 +74,9 @@ export class DiskBytes extends Readable {
 
   async #readAt(buffer: Buffer, position: number): Promise<number> {
     try {
-      const { bytesRead } = await this.#disk.handle.read(buffer, 0, buffer.length, position)
-      return bytesRead
+      return await this.#disk.read(buffer, position)
     } catch (error) {
-      throw this.#failure(error)
+      throw error instanceof DiskferryError ? error : this.#failure(error)
     }
   }
 

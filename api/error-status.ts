@@ -60,6 +60,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
     summary: 'A repository has no room for the snapshot; nothing of it was kept.',
   },
   REPOSITORY_NOT_MOUNTED: unavailable('A repository that this needs is not mounted on the host.'),
+  REPOSITORY_NOT_RESPONDING: unavailable('The storage of a repository that this needs does not answer.'),
   REPOSITORY_READ_ONLY: unavailable('A repository that this needs is mounted read-only.'),
   ROUTE_NOT_FOUND: NOT_FOUND,
   SNAPSHOT_DAMAGED: CONFLICT,

@@ -7,6 +7,7 @@ import { createServer } from '../container.ts'
 import { type Audit, type AuditOptions, auditVerdict } from '../core/audit/audit.ts'
 import type { AuditService } from '../core/audit/audit-service.ts'
 import { DiskferryError } from '../core/errors.ts'
+import { endProcess } from '../native/end-process.ts'
 import { createLogger } from './logger.ts'
 
 /** As typed on the command line. */
@@ -54,18 +55,22 @@ export async function audit(
       : createLogger({ level: config.logLevel, file: config.logFile })
   const limits = { ...config.audit, ...(options.rate !== undefined && { rate: options.rate }) }
   const server = await createServer({ ...config, audit: limits }, dirname(args.config), logger)
+  let exitCode = EXIT_NO_VERDICT
   try {
     const { audits } = server
     await audits.start(vmId, snapshotId, options)
     await withProgress(audits, vmId, snapshotId, terminal)
     const result = await audits.get(vmId, snapshotId)
     out.write(args.json ? `${JSON.stringify(auditJson(result), null, 2)}\n` : report(result))
-    if (result.state === 'passed') return EXIT_PASSED
-    return result.state === 'mismatch' ? EXIT_MISMATCH : EXIT_NO_VERDICT
+    if (result.state === 'passed') exitCode = EXIT_PASSED
+    if (result.state === 'mismatch') exitCode = EXIT_MISMATCH
   } finally {
     await server.app.close()
     await server.close()
   }
+  // A thread in a call to a server that is gone would keep the process from ending.
+  if (server.watches.holdThreads) endProcess(exitCode)
+  return exitCode
 }
 
 function optionsFrom({ compareTo, sample, seed, rate }: AuditArguments): AuditOptions {

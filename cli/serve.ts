@@ -5,7 +5,9 @@ import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { createServer, type Server } from '../container.ts'
 import { DiskferryError, describe, systemCode } from '../core/errors.ts'
+import { endProcess } from '../native/end-process.ts'
 import { createLogger } from './logger.ts'
+import { threadPoolProblem } from './thread-pool.ts'
 
 /** A start does not wait for a repository that hangs: its snapshots come when it answers. */
 const REBUILD_PATIENCE_MS = 30_000
@@ -17,6 +19,8 @@ export interface RunningServer {
   reload(): Promise<void>
   /** Ends when the last request has been answered or the grace period is over. */
   stop(): Promise<void>
+  /** Are there system calls under way that may never return? They would keep the process from ending. */
+  holdsThreads(): boolean
 }
 
 /**
@@ -35,11 +39,17 @@ export async function serve(configFile: string): Promise<void> {
   process.on('SIGHUP', reopen)
   process.on('unhandledRejection', (reason) => {
     logger.fatal({ err: reason }, 'a promise was rejected and nobody looked: this is a bug, the program ends')
-    process.exit(1)
+    endProcess(1)
   })
+  const problem = await threadPoolProblem()
+  if (problem !== undefined) logger.warn({}, problem)
   const server = await startServer(config, dirname(configFile), logger)
   process.on('SIGHUP', () => void server.reload())
   await untilTold(server, logger)
+  if (server.holdsThreads()) {
+    logger.warn({}, 'ended without waiting for system calls to a repository that does not answer')
+    endProcess(0)
+  }
 }
 
 /** Recovers what a killed program left, then listens. */
@@ -72,6 +82,7 @@ export async function startServer(
         stopped.abort()
         await stop(server, config.api.shutdownGraceMs, logger, rebuilding)
       },
+      holdsThreads: () => server.watches.holdThreads,
     }
   } catch (error) {
     stopped.abort()
@@ -152,7 +163,7 @@ async function untilTold(server: RunningServer, logger: Logger): Promise<void> {
   logger.info({ signal }, 'stopping: running requests may finish')
   const atOnce = (second: NodeJS.Signals) => {
     logger.warn({ signal: second }, 'told a second time: ending at once')
-    process.exit(1)
+    endProcess(1)
   }
   process.on('SIGTERM', atOnce)
   process.on('SIGINT', atOnce)

@@ -26,6 +26,7 @@ export function buildConfig(values: CheckedValues): Config {
     inventory: {
       source: values.get('inventory.source'),
       requireMountPoint: values.get('inventory.require_mount_point'),
+      answerWithinMs: values.get('inventory.answer_within'),
     },
     static: {
       repositories: values.items('static.repositories').map((index) => ({

@@ -57,6 +57,7 @@ export interface OvmConfig {
 export interface InventoryConfig {
   readonly source: 'ovs-agent' | 'static'
   readonly requireMountPoint: boolean
+  readonly answerWithinMs: number
 }
 
 export interface StaticInventoryConfig {

@@ -157,6 +157,15 @@ export const SCHEMA = [
     reason: 'Otherwise a repository that is not mounted would be taken for the empty folder below it.',
   },
   {
+    path: 'inventory.answer_within',
+    type: 'duration',
+    default: '10s',
+    check: check.answerTime,
+    doc: 'How long the filesystem of a repository may take to give a sign of life, 1s to 5m.',
+    reason:
+      'System calls to a server that is gone never return; requests for its repositories are refused instead.',
+  },
+  {
     path: 'static.repositories[].id',
     type: 'string',
     required: true,

@@ -104,6 +104,11 @@ export function hook(argv: readonly string[]): string | undefined {
   return unknown === undefined ? undefined : `${quote(unknown)} is not known; use {vm}, {uuid} or {name}`
 }
 
+export function answerTime(milliseconds: number): string | undefined {
+  if (milliseconds >= 1000 && milliseconds <= 5 * 60_000) return undefined
+  return 'is shorter than a second or longer than five minutes; use "10s" unless a slow server needs more'
+}
+
 export function endpoint(value: string): string | undefined {
   const example = 'write it as "https://manager.example:7002"'
   if (!URL.canParse(value)) return `is not a URL; ${example}`

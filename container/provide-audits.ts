@@ -6,6 +6,7 @@ import { AuditStore } from '../core/audit/audit-store.ts'
 import type { Log } from '../core/log.ts'
 import { MetricRegistry } from '../core/metrics/metrics.ts'
 import { addProcessMetrics } from '../core/metrics/process-metrics.ts'
+import { MountWatches } from '../core/mounts/mount-watches.ts'
 import { DiskMaps } from '../core/snapshots/disk-maps.ts'
 import { SnapshotStore } from '../core/snapshots/snapshot-store.ts'
 import { AUDITS_NAMESPACE, type OpenedDatabase } from '../core/store/database.ts'
@@ -32,6 +33,7 @@ export function provideAudits(
       new AuditService(
         {
           disks: get(DiskMaps),
+          watches: get(MountWatches),
           snapshots: get(SnapshotStore),
           store: get(AuditStore),
           registry: get(MetricRegistry),

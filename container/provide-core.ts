@@ -8,6 +8,7 @@ import type { Inventory } from '../core/inventory.ts'
 import { systemClock } from '../core/leases/lease-clock.ts'
 import { LeaseService } from '../core/leases/lease-service.ts'
 import type { Log } from '../core/log.ts'
+import { MountWatches } from '../core/mounts/mount-watches.ts'
 import { MountGuard } from '../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../core/repositories/repository-catalogue.ts'
 import { RetentionService } from '../core/retention/retention-service.ts'
@@ -26,7 +27,7 @@ import { INDEX_NAMESPACE, locksFolder, type OpenedDatabase, VMS_NAMESPACE } from
 import { VmCatalogue } from '../core/vms/vm-catalogue.ts'
 import { OvsAgentInventory } from '../inventory/ovs-agent/ovs-agent-inventory.ts'
 import { StaticInventory } from '../inventory/static/static-inventory.ts'
-import { acquireFlock, holdBeneath, readMounts } from '../native/index.ts'
+import { acquireFlock, filesystemStatus, holdBeneath, readMounts } from '../native/index.ts'
 import { provide } from './provide.ts'
 
 /** How long a request waits for a VM's lock before it is told that the VM is busy. */
@@ -35,19 +36,38 @@ const LOCK_PATIENCE_MS = 60_000
 const INVENTORY: InjectionToken<Inventory> = Symbol('Inventory')
 export const READINESS: InjectionToken<Readiness> = Symbol('Readiness')
 
-/** What works on repositories and snapshots; the audits' store is provided with the audits. */
+/**
+ * What works on repositories and snapshots; the audits' store is provided with the audits.
+ *
+ * @param onRecovered told when a repository that was silent answers again
+ */
 export function provideCore(
   container: DependencyContainer,
   config: Config,
   database: OpenedDatabase,
   logger: Log,
+  onRecovered?: () => void,
 ): void {
   const get = container.resolve.bind(container)
-  provide(container, INVENTORY, () => inventory(config))
+  provide(container, INVENTORY, () => inventory(config, get(MountWatches)))
   provide(
     container,
     MountGuard,
     () => new MountGuard({ list: readMounts }, config.inventory.requireMountPoint),
+  )
+  provide(
+    container,
+    MountWatches,
+    () =>
+      new MountWatches(
+        { list: readMounts },
+        {
+          patienceMs: config.inventory.answerWithinMs,
+          ask: filesystemStatus,
+          log: logger,
+          ...(onRecovered !== undefined && { onRecovered }),
+        },
+      ),
   )
   provide(container, SnapshotStore, () => new SnapshotStore(database.keyv(VMS_NAMESPACE)))
   provide(
@@ -58,7 +78,14 @@ export function provideCore(
   provide(
     container,
     RepositoryCatalogue,
-    () => new RepositoryCatalogue(get(INVENTORY), get(BackendRegistry), get(MountGuard), holdBeneath),
+    () =>
+      new RepositoryCatalogue(
+        get(INVENTORY),
+        get(BackendRegistry),
+        get(MountGuard),
+        holdBeneath,
+        get(MountWatches),
+      ),
   )
   provide(
     container,
@@ -68,11 +95,16 @@ export function provideCore(
         get(INVENTORY),
         get(RepositoryCatalogue),
         get(MountGuard),
+        get(MountWatches),
         storedSnapshotIds(get(SnapshotStore)),
       ),
   )
   provide(container, Quiesce, () => new Quiesce(config.quiesce, logger))
-  provide(container, SnapshotFiles, () => new SnapshotFiles(get(MountGuard), holdBeneath, get(Quiesce)))
+  provide(
+    container,
+    SnapshotFiles,
+    () => new SnapshotFiles(get(MountGuard), holdBeneath, get(MountWatches), get(Quiesce)),
+  )
   provide(
     container,
     SnapshotJournal,
@@ -85,6 +117,7 @@ export function provideCore(
       new IndexRebuilder({
         inventory: get(INVENTORY),
         guard: get(MountGuard),
+        watches: get(MountWatches),
         store: get(SnapshotStore),
         locks: get(VmLocks),
         marks: database.keyv(INDEX_NAMESPACE),
@@ -98,13 +131,23 @@ export function provideCore(
       new Orphans({
         inventory: get(INVENTORY),
         guard: get(MountGuard),
+        watches: get(MountWatches),
         store: get(SnapshotStore),
         locks: get(VmLocks),
         files: get(SnapshotFiles),
-        plain: new PlainAdoption(get(RepositoryCatalogue), get(SnapshotStore), get(VmLocks)),
+        plain: new PlainAdoption(
+          get(RepositoryCatalogue),
+          get(SnapshotStore),
+          get(VmLocks),
+          get(MountWatches),
+        ),
       }),
   )
-  provide(container, DiskMaps, () => new DiskMaps(get(BackendRegistry), get(MountGuard), holdBeneath))
+  provide(
+    container,
+    DiskMaps,
+    () => new DiskMaps(get(BackendRegistry), get(MountGuard), holdBeneath, get(MountWatches)),
+  )
   provide(
     container,
     LeaseService,
@@ -113,6 +156,7 @@ export function provideCore(
         store: get(SnapshotStore),
         locks: get(VmLocks),
         guard: get(MountGuard),
+        watches: get(MountWatches),
         clock: systemClock,
         log: logger,
       }),
@@ -149,6 +193,7 @@ export function provideCore(
         forecast: new StallForecast(config.quiesce, logger),
         leases: get(LeaseService),
         retention: get(RetentionService),
+        watches: get(MountWatches),
       }),
   )
   provide(container, READINESS, () => ({
@@ -159,8 +204,8 @@ export function provideCore(
   }))
 }
 
-function inventory(config: Config): Inventory {
+function inventory(config: Config, watches: MountWatches): Inventory {
   return config.inventory.source === 'static'
     ? new StaticInventory(config.static)
-    : new OvsAgentInventory({ agentDbDir: config.ovm.agentDbDir, hold: holdBeneath })
+    : new OvsAgentInventory({ agentDbDir: config.ovm.agentDbDir, hold: holdBeneath, watches })
 }

@@ -38,6 +38,8 @@ export interface InventoryProblem {
   readonly repositoryId?: string
   /** What happened, to which file, and what to do. */
   readonly message: string
+  /** The repository did not answer: its VMs are missing, or shown as they were when it last did. */
+  readonly notResponding?: true
 }
 
 export interface InventoryListing {

@@ -1,6 +1,5 @@
 /** What the API and the commands ask of the core. Sizes, starts and lengths are bytes. */
 
-import type { FileHandle } from 'node:fs/promises'
 import type { SnapshotConsistency } from './consistency/consistency.ts'
 import type { InventoryProblem } from './inventory.ts'
 import type { DeleteOptions, Lease } from './leases/lease.ts'
@@ -119,17 +118,22 @@ export interface MapOptions {
 
 /** A disk of a snapshot, open for reading. */
 export interface OpenDisk extends AsyncDisposable {
-  readonly handle: FileHandle
   readonly size: number
   /** Opaque, without quotes; equal only for equal bytes. */
   readonly etag: string
   readonly createdAt: string
+  /**
+   * Fills the buffer with the bytes from `position` on.
+   * @returns how many; fewer than the buffer takes, and 0 at the end of the file
+   * @throws REPOSITORY_NOT_RESPONDING, or the system's error. The buffer is not to be used again after that
+   */
+  read(buffer: Buffer, position: number): Promise<number>
 }
 
 export interface Snapshots {
   /** @throws VM_NOT_FOUND when neither the inventory nor the store knows the VM */
   list(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<readonly SnapshotMap[]>
-  /** @throws VM_NOT_FOUND, VM_NOT_COMPATIBLE, VM_BUSY, STALL_TOO_LONG, QUIESCE_FAILED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED */
+  /** @throws VM_NOT_FOUND, VM_NOT_COMPATIBLE, VM_BUSY, STALL_TOO_LONG, QUIESCE_FAILED, REPOSITORY_NOT_RESPONDING, REPOSITORY_FULL, REPOSITORY_READ_ONLY, CLONE_FAILED */
   create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>
   /** @throws SNAPSHOT_NOT_FOUND, COMPARE_NOT_OLDER, SNAPSHOT_DAMAGED, DIFF_FAILED, MAP_FAILED */
   get(vmId: string, snapshotId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap>

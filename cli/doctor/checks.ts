@@ -45,7 +45,7 @@ export async function checkSnapshots({ store, disks }: Core): Promise<readonly F
     const before = found.length
     for (const disk of recorded) {
       try {
-        await using _held = await disks.holdIntact(disk)
+        await disks.assertIntact(disk)
       } catch (error) {
         const elsewhere = error instanceof DiskferryError && error.code === 'REPOSITORY_NOT_MOUNTED'
         add(elsewhere ? 'warning' : 'problem', describe(error))

@@ -6,8 +6,15 @@ import { describe } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
 import { databaseFileOf, type OpenedDatabase, openDatabase } from '../../core/store/database.ts'
 import { emptyDatabase } from '../../core/store/empty-database.ts'
+import { endProcess } from '../../native/end-process.ts'
 import { checkOrphans, checkRepositories, checkSnapshots } from './checks.ts'
 import { type Finding, findingsText } from './finding.ts'
+
+interface Examination {
+  readonly findings: readonly Finding[]
+  /** Are there calls that the kernel may never let go? */
+  readonly holdsThreads: boolean
+}
 
 /**
  * Looks at everything the server works with, and changes nothing but what a check of a repository writes and removes.
@@ -20,13 +27,16 @@ export async function doctor(
   { json }: { readonly json: boolean },
   out: { write(text: string): unknown },
 ): Promise<number> {
-  const findings = await examine(configFile)
+  const { findings, holdsThreads } = await examine(configFile)
   const sound = findings.every(({ level }) => level !== 'problem')
   out.write(json ? `${JSON.stringify({ sound, findings }, null, 2)}\n` : findingsText(findings))
-  return sound ? 0 : 1
+  const exitCode = sound ? 0 : 1
+  // A thread in a call to a server that is gone would keep the process from ending.
+  if (holdsThreads) endProcess(exitCode)
+  return exitCode
 }
 
-async function examine(configFile: string): Promise<readonly Finding[]> {
+async function examine(configFile: string): Promise<Examination> {
   const findings: Finding[] = []
   let config: Config
   try {
@@ -35,9 +45,11 @@ async function examine(configFile: string): Promise<readonly Finding[]> {
     for (const message of loaded.warnings) findings.push({ area: 'configuration', level: 'warning', message })
     findings.push({ area: 'configuration', level: 'ok', message: configFile })
   } catch (error) {
-    return [{ area: 'configuration', level: 'problem', message: describe(error) }]
+    const problem = { area: 'configuration', level: 'problem', message: describe(error) } as const
+    return { findings: [problem], holdsThreads: false }
   }
   const { database, isReal } = await open(config, findings)
+  let holdsThreads = false
   try {
     const complain = (_fields: object, message: string): void => {
       findings.push({ area: 'configuration', level: 'problem', message })
@@ -47,10 +59,11 @@ async function examine(configFile: string): Promise<readonly Finding[]> {
     findings.push(...(await checked('repositories', () => checkRepositories(core))))
     findings.push(...(await checked('snapshots', () => checkSnapshots(core))))
     findings.push(...(await checked('orphans', () => checkOrphans(core, isReal))))
+    holdsThreads = core.watches.holdThreads
   } finally {
     await database.close()
   }
-  return findings
+  return { findings, holdsThreads }
 }
 
 /** With none in its place, so that the rest can be looked at, where there is none or it is damaged. */

@@ -1,4 +1,5 @@
 import { COMPARE_BLOCK, compareRanges } from '../extents/compare-ranges.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { DiskMaps } from '../snapshots/disk-maps.ts'
 import type { SnapshotRecord } from '../snapshots/snapshot-record.ts'
 import { BlockSample, type ByteRange, blocksIn } from './block-sample.ts'
@@ -41,6 +42,8 @@ interface TellsOf {
 /** One thing that the difference says of one disk: read both files there, and they must be equal. */
 interface Claim extends TellsOf {
   readonly basePath: string
+  /** Of the repositories of both. */
+  readonly roots: readonly string[]
   readonly ranges: () => Iterable<ByteRange>
 }
 
@@ -52,7 +55,7 @@ interface Claim extends TellsOf {
  * @throws errors of the maps, the difference and of reading
  */
 export async function compareTold(
-  disks: DiskMaps,
+  { disks, watches }: { readonly disks: DiskMaps; readonly watches: MountWatches },
   pair: ComparedPair,
   options: CompareOptions,
   observer: CompareObserver,
@@ -65,12 +68,16 @@ export async function compareTold(
   const stratum = sample === undefined ? 1 : BlockSample.stratumFor(sample.blocks, blocks)
   observer.planned({ blocks, blocksToRead: Math.ceil(blocks / stratum), stratum })
   const picked = stratum === 1 ? undefined : new BlockSample(stratum, blocks, new SeededRandom(sample!.seed))
-  for (const { basePath, path, ranges, ...tells } of claims) {
+  for (const { basePath, path, roots, ranges, ...tells } of claims) {
     const toRead = picked === undefined ? ranges() : picked.pick(ranges())
-    const pieces = paced(toRead, pieceBytes(options.rate), observer)
-    for await (const batch of compareRanges(basePath, path, pieces, signal)) {
-      for (const { start, length } of batch) await observer.mismatch({ ...tells, path, start, length })
+    const compare = async (either: AbortSignal) => {
+      const pieces = paced(toRead, pieceBytes(options.rate), observer, either)
+      for await (const batch of compareRanges(basePath, path, pieces, either)) {
+        either.throwIfAborted()
+        for (const { start, length } of batch) await observer.mismatch({ ...tells, path, start, length })
+      }
     }
+    await watches.call(roots, compare, signal)
   }
 }
 
@@ -82,7 +89,8 @@ async function claimsOf(disks: DiskMaps, pair: ComparedPair, signal: AbortSignal
       older === undefined
         ? await disks.allocated(disk, { squash: true }, signal)
         : await disks.changed(older, disk, { squash: true }, signal)
-    const of = { disk: disk.name, path: disk.path, backend: disk.backend }
+    const roots = older === undefined ? [disk.root] : [older.root, disk.root]
+    const of = { disk: disk.name, path: disk.path, backend: disk.backend, roots }
     claims.push(
       {
         ...of,
@@ -106,6 +114,7 @@ async function* paced(
   ranges: Iterable<ByteRange>,
   largest: number,
   observer: CompareObserver,
+  signal: AbortSignal,
 ): AsyncGenerator<ByteRange> {
   for (const { start, length } of ranges) {
     const end = start + length
@@ -113,6 +122,8 @@ async function* paced(
       // To the grid of the file, so that no block is counted twice.
       const next = Math.min(end, Math.floor(at / COMPARE_BLOCK) * COMPARE_BLOCK + largest)
       const piece = { start: at, length: next - at }
+      // Where it was abandoned its audit is over.
+      signal.throwIfAborted()
       await observer.beforeReading(piece.length * FILES_READ, blocksIn(piece))
       yield piece
       at = next

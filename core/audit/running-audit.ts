@@ -1,6 +1,7 @@
 import { DiskferryError, describe } from '../errors.ts'
 import { COMPARE_BLOCK } from '../extents/compare-ranges.ts'
 import type { Log } from '../log.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { DiskMaps } from '../snapshots/disk-maps.ts'
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts'
 import { type Audit, auditVerdict, type Mismatch, MOST_MISMATCHES } from './audit.ts'
@@ -15,6 +16,7 @@ const HEARTBEAT_MS = 2000
 
 export interface RunningAuditParts {
   readonly disks: DiskMaps
+  readonly watches: MountWatches
   readonly snapshots: SnapshotStore
   readonly store: AuditStore
   readonly metrics: AuditMetrics
@@ -49,13 +51,13 @@ export class RunningAudit implements CompareObserver {
 
   /** Never throws: what goes wrong is the audit's end. */
   async run(): Promise<void> {
-    const { disks, store, log, metrics } = this.#parts
+    const { disks, watches, store, log, metrics } = this.#parts
     const { sample, seed, rate, vmId, snapshotId, compareTo } = this.#audit
     const fields = { vm: vmId, snapshot: snapshotId, compare_to: compareTo }
     log.info({ ...fields, rate, sample, seed }, 'an audit begins')
     try {
       const options = { rate, sample: sample === null ? undefined : { blocks: sample, seed: seed! } }
-      await compareTold(disks, this.#pair, options, this, this.#abort.signal)
+      await compareTold({ disks, watches }, this.#pair, options, this, this.#abort.signal)
       this.#end(this.#audit.mismatchBytes > 0 ? { state: 'mismatch' } : this.#passed())
     } catch (error) {
       this.#end(await this.#failure(error))

@@ -1,6 +1,7 @@
 import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { rootsOf } from '../snapshots/snapshot-files.ts'
 import { snapshotFolder } from '../snapshots/snapshot-folder.ts'
@@ -17,6 +18,7 @@ export interface LeaseServiceParts {
   readonly store: SnapshotStore
   readonly locks: VmLocks
   readonly guard: MountGuard
+  readonly watches: MountWatches
   readonly clock: Clock
   readonly log: Log
 }
@@ -61,14 +63,14 @@ export class LeaseService implements Leases {
     })
   }
 
-  /** The lease that holds a snapshot now. @throws READ_FAILED for the file beside it */
+  /** The lease that holds a snapshot now. @throws READ_FAILED for the file beside it, REPOSITORY_NOT_RESPONDING */
   async live(snapshot: SnapshotRecord): Promise<LeaseRecord | undefined> {
     const now = this.#parts.clock()
     if (snapshot.lease !== undefined) return isLive(snapshot.lease, now) ? snapshot.lease : undefined
     for (const root of rootsOf(snapshot)) {
       const folder = snapshotFolder(root, snapshot.id)
       try {
-        const lease = await readLeaseFile(folder, snapshot.id)
+        const lease = await this.#parts.watches.run([root], () => readLeaseFile(folder, snapshot.id))
         if (lease !== undefined && isLive(lease, now)) return lease
       } catch (error) {
         throw backendFailure(
@@ -149,8 +151,9 @@ export class LeaseService implements Leases {
       await this.#parts.guard.assertMounted(root)
       const folder = snapshotFolder(root, snapshot.id)
       try {
-        if (lease === undefined) await removeLeaseFile(folder)
-        else await writeLeaseFile(folder, snapshot.id, lease)
+        await this.#parts.watches.run([root], () =>
+          lease === undefined ? removeLeaseFile(folder) : writeLeaseFile(folder, snapshot.id, lease),
+        )
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw backendFailure(error, 'INTERNAL', what)
         throw new DiskferryError(

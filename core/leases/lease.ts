@@ -23,13 +23,13 @@ export interface DeleteOptions {
 }
 
 export interface Leases {
-  /** @throws SNAPSHOT_NOT_FOUND, LEASE_NOT_FOUND */
+  /** @throws SNAPSHOT_NOT_FOUND, LEASE_NOT_FOUND, REPOSITORY_NOT_RESPONDING */
   get(vmId: string, snapshotId: string): Promise<Lease>
   /**
    * Takes a lease, or renews that of the same holder: it then ends `ttlMs` from now, be that sooner or later.
    *
    * @throws SNAPSHOT_NOT_FOUND, SNAPSHOT_LEASED by another, SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED,
-   * REPOSITORY_READ_ONLY, REPOSITORY_FULL, VM_BUSY
+   * REPOSITORY_NOT_RESPONDING, REPOSITORY_READ_ONLY, REPOSITORY_FULL, VM_BUSY
    */
   take(vmId: string, snapshotId: string, request: LeaseRequest, signal?: AbortSignal): Promise<Lease>
   /**

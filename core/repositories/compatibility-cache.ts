@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { BackendChoice, BackendRegistry } from '../backends/backend-registry.ts'
 import { describe, systemCode } from '../errors.ts'
 import type { HoldBeneath } from '../held-path.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { Mount } from '../storage-backend.ts'
 import { ensureFolder } from './ensure-folder.ts'
 import { SNAPSHOTS_FOLDER } from './paths.ts'
@@ -19,14 +20,19 @@ interface Entry {
 export class CompatibilityCache {
   readonly #registry: BackendRegistry
   readonly #hold: HoldBeneath
+  readonly #watches: MountWatches
   readonly #entries = new Map<string, Entry>()
 
-  constructor(registry: BackendRegistry, hold: HoldBeneath) {
+  constructor(registry: BackendRegistry, hold: HoldBeneath, watches: MountWatches) {
     this.#registry = registry
     this.#hold = hold
+    this.#watches = watches
   }
 
-  /** @param fresh check now, whatever is remembered */
+  /**
+   * @param fresh check now, whatever is remembered
+   * @throws REPOSITORY_NOT_RESPONDING
+   */
   choose(root: string, mount: Mount, fresh: boolean): Promise<BackendChoice> {
     const now = Date.now()
     for (const [key, entry] of this.#entries) {
@@ -37,12 +43,16 @@ export class CompatibilityCache {
     const known = this.#entries.get(key)
     if (known !== undefined && !fresh) return known.choice
     // No signal: several callers may wait for one check, and the first to go away must not end it.
-    const choice = this.#check(root, mount)
-    this.#entries.set(key, { choice, until: now + FRESH_FOR_MS })
+    const choice = this.#watches.run([root], (signal) => this.#check(root, mount, signal))
+    const entry = { choice, until: now + FRESH_FOR_MS }
+    this.#entries.set(key, entry)
+    choice.catch(() => {
+      if (this.#entries.get(key) === entry) this.#entries.delete(key)
+    })
     return choice
   }
 
-  async #check(root: string, mount: Mount): Promise<BackendChoice> {
+  async #check(root: string, mount: Mount, signal: AbortSignal): Promise<BackendChoice> {
     const directory = join(root, SNAPSHOTS_FOLDER)
     // Gives the reason, and writes nothing.
     if (!this.#registry.knows(mount)) return this.#registry.choose({ mount, trialDirectory: directory })
@@ -53,7 +63,7 @@ export class CompatibilityCache {
       await using held = await this.#hold(root, directory)
       await removeStaleTrials(held.path)
       await using trial = await makeTrialFolder(held.path)
-      choice = await this.#registry.choose({ mount, trialDirectory: trial.path })
+      choice = await this.#registry.choose({ mount, trialDirectory: trial.path }, signal)
     } catch (error) {
       if (choice === undefined || choice.backend !== undefined)
         return { backend: undefined, reasons: [folderReason(directory, error)] }

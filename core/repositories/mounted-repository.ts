@@ -1,6 +1,6 @@
-import { realpath } from 'node:fs/promises'
 import { systemCode } from '../errors.ts'
 import type { Repository } from '../inventory.ts'
+import type { PathResolver } from '../mounts/path-resolver.ts'
 import type { Mount } from '../storage-backend.ts'
 import type { MountGuard } from './mount-guard.ts'
 
@@ -11,13 +11,18 @@ export interface MountedRepository {
   readonly mount: Mount
 }
 
-/** A repository with its folder and mount, without asking a backend; undefined when it is not mounted. */
+/**
+ * A repository with its folder and mount, without asking a backend; undefined when it is not mounted.
+ *
+ * @throws REPOSITORY_NOT_RESPONDING, or the system's error
+ */
 export async function mountedRepository(
   repository: Repository,
   guard: MountGuard,
+  resolver: PathResolver,
 ): Promise<MountedRepository | undefined> {
   try {
-    const root = await realpath(repository.mountPoint)
+    const root = await resolver.resolve(repository.mountPoint)
     const mount = await guard.mountOf(root)
     return mount === undefined ? undefined : { repository, root, mount }
   } catch (error) {

@@ -1,8 +1,11 @@
-import { realpath, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import type { BackendRegistry } from '../backends/backend-registry.ts'
-import { describe, systemCode } from '../errors.ts'
+import { type DiskferryError, describe, systemCode } from '../errors.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { Inventory, InventoryListing, InventoryProblem, Repository } from '../inventory.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
+import { isNotResponding } from '../mounts/not-responding.ts'
+import type { PathResolver } from '../mounts/path-resolver.ts'
 import type { Repositories, RepositoryView } from '../services.ts'
 import type { BackendManifest, Mount, StorageBackend } from '../storage-backend.ts'
 import { CompatibilityCache } from './compatibility-cache.ts'
@@ -17,6 +20,8 @@ export interface ResolvedRepository {
   readonly backend: StorageBackend | null
   /** Why there is no backend; empty when there is one. */
   readonly reasons: readonly string[]
+  /** REPOSITORY_NOT_RESPONDING, where that is the reason. */
+  readonly refusal?: DiskferryError
 }
 
 /** Brings together what the inventory names and what the host really has mounted. */
@@ -24,18 +29,29 @@ export class RepositoryCatalogue implements Repositories {
   readonly #inventory: Inventory
   readonly #registry: BackendRegistry
   readonly #guard: MountGuard
+  readonly #watches: MountWatches
   readonly #compatibility: CompatibilityCache
 
-  constructor(inventory: Inventory, registry: BackendRegistry, guard: MountGuard, hold: HoldBeneath) {
+  constructor(
+    inventory: Inventory,
+    registry: BackendRegistry,
+    guard: MountGuard,
+    hold: HoldBeneath,
+    watches: MountWatches,
+  ) {
     this.#inventory = inventory
     this.#registry = registry
     this.#guard = guard
-    this.#compatibility = new CompatibilityCache(registry, hold)
+    this.#watches = watches
+    this.#compatibility = new CompatibilityCache(registry, hold, watches)
   }
 
   /** @param fresh check each mount now rather than believe a check of the last minute */
-  resolve(listing: InventoryListing, fresh: boolean): Promise<readonly ResolvedRepository[]> {
-    return Promise.all(listing.repositories.map((repository) => this.#resolveOne(repository, fresh)))
+  async resolve(listing: InventoryListing, fresh: boolean): Promise<readonly ResolvedRepository[]> {
+    const resolver = await this.#watches.resolver()
+    return await Promise.all(
+      listing.repositories.map((repository) => this.#resolveOne(repository, resolver, fresh)),
+    )
   }
 
   async list(signal?: AbortSignal): Promise<readonly RepositoryView[]> {
@@ -66,28 +82,34 @@ export class RepositoryCatalogue implements Repositories {
     return problems.filter(({ repositoryId }) => repositoryId === undefined || !ids.has(repositoryId))
   }
 
-  async #resolveOne(repository: Repository, fresh: boolean): Promise<ResolvedRepository> {
+  async #resolveOne(
+    repository: Repository,
+    resolver: PathResolver,
+    fresh: boolean,
+  ): Promise<ResolvedRepository> {
     const { mountPoint } = repository
-    const without = (reason: string, root: string | null = null): ResolvedRepository => ({
+    const without = (reason: string, known: Partial<ResolvedRepository> = {}): ResolvedRepository => ({
       repository,
-      root,
+      root: null,
       mount: null,
       backend: null,
       reasons: [reason],
+      ...known,
     })
-    let root: string
     try {
-      root = await realpath(mountPoint)
-      if (!(await stat(root)).isDirectory()) return without(`'${mountPoint}' is not a folder`)
+      const root = await resolver.resolve(mountPoint)
+      const status = await resolver.call(root, () => stat(root))
+      if (!status.isDirectory()) return without(`'${mountPoint}' is not a folder`)
+      const mount = await this.#guard.mountOf(root)
+      if (mount === undefined)
+        return without(`nothing is mounted on '${mountPoint}': mount the repository`, { root })
+      const { backend, reasons } = await this.#compatibility.choose(root, mount, fresh)
+      return { repository, root, mount, backend: backend ?? null, reasons }
     } catch (error) {
+      if (isNotResponding(error)) return without(error.message, { refusal: error })
       if (systemCode(error) === 'ENOENT')
         return without(`'${mountPoint}' does not exist: mount the repository`)
       return without(`'${mountPoint}' can't be looked at: ${describe(error)}`)
     }
-    const mount = await this.#guard.mountOf(root)
-    if (mount === undefined)
-      return without(`nothing is mounted on '${mountPoint}': mount the repository`, root)
-    const { backend, reasons } = await this.#compatibility.choose(root, mount, fresh)
-    return { repository, root, mount, backend: backend ?? null, reasons }
   }
 }

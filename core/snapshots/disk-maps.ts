@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { backendFailure } from '../backends/backend-failure.ts'
 import type { BackendRegistry } from '../backends/backend-registry.ts'
-import { DiskferryError, systemCode } from '../errors.ts'
+import { DiskferryError } from '../errors.ts'
 import { compareRanges } from '../extents/compare-ranges.ts'
 import { contentDiff } from '../extents/content-diff.ts'
 import { type ListedRange, RangeList } from '../extents/range-list.ts'
 import { squash } from '../extents/squash.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { Chunk, DiskMap, MapOptions, OpenDisk } from '../services.ts'
 import type { ChangedRangeBatch, DiffResult, StorageBackend } from '../storage-backend.ts'
-import { differenceFromRecord } from './recorded-file.ts'
+import { holdIntact } from './hold-intact.ts'
 import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
 
 type Kind = 'data' | 'zero'
@@ -25,43 +26,33 @@ interface FilePair {
   readonly target: string
 }
 
-/** What a failure to find a snapshot's file says of it. */
-const DAMAGE: Readonly<Record<string, string>> = {
-  ENOENT: 'is missing',
-  ENOTDIR: 'is missing',
-  ELOOP: 'lies behind a link, which is not followed',
-  EXDEV: 'lies on another filesystem',
-}
-
 /** What the disks of a snapshot hold: read from their files at each call, never stored. */
 export class DiskMaps {
   readonly #registry: BackendRegistry
   readonly #guard: MountGuard
   readonly #hold: HoldBeneath
+  readonly #watches: MountWatches
 
-  constructor(registry: BackendRegistry, guard: MountGuard, hold: HoldBeneath) {
+  constructor(registry: BackendRegistry, guard: MountGuard, hold: HoldBeneath, watches: MountWatches) {
     this.#registry = registry
     this.#guard = guard
     this.#hold = hold
+    this.#watches = watches
   }
 
-  /** The ranges that were ever written. @throws MAP_FAILED, SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED */
-  async allocated(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
-    await using file = await this.holdIntact(disk)
-    const list = new RangeList<Kind>(['data', 'zero'])
-    for await (const batch of this.#backendOf(disk).extentMap(file.path, signal)) {
-      for (const extent of batch) {
-        if (!extent.unwritten) list.push(extent.start, extent.length, 'data', extent.physicalStart ?? 0)
-      }
-    }
-    return { ...publicPart(disk), chunks: toChunks(list, options) }
+  /**
+   * The ranges that were ever written.
+   * @throws MAP_FAILED, SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING
+   */
+  allocated(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+    return this.#watches.run([disk.root], (either) => this.#allocated(disk, options, either), signal)
   }
 
   /**
    * As `allocated`, but a damaged disk is shown as one: with the reason, and with a chunk for all of it, since no chunks
    * would tell a client that does not know the reason that the disk is empty.
    *
-   * @throws MAP_FAILED, REPOSITORY_NOT_MOUNTED
+   * @throws MAP_FAILED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING
    */
   async allocatedOrDamaged(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
     try {
@@ -74,14 +65,82 @@ export class DiskMaps {
   }
 
   /** What differs from the same disk in an older snapshot. @throws DIFF_FAILED and as `allocated` */
-  async changed(
-    base: DiskRecord,
+  changed(base: DiskRecord, disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+    return this.#watches.run(
+      [base.root, disk.root],
+      (either) => this.#changed(base, disk, options, either),
+      signal,
+    )
+  }
+
+  /**
+   * What differs, found by reading every byte of both files: nothing that a backend says is believed, not even where
+   * there is data. Reads as much as the disk is large.
+   *
+   * @param base undefined for a disk that the older snapshot lacks, which then comes whole
+   * @param reason for `fallback_reason`
+   * @throws as `changed`
+   */
+  compared(
+    base: DiskRecord | undefined,
     disk: DiskRecord,
+    reason: string,
     options: MapOptions,
     signal?: AbortSignal,
   ): Promise<DiskMap> {
-    await using baseFile = await this.holdIntact(base)
-    await using file = await this.holdIntact(disk)
+    return this.#watches.run(
+      [...(base === undefined ? [] : [base.root]), disk.root],
+      (either) => this.#compared(base, disk, reason, options, either),
+      signal,
+    )
+  }
+
+  /** Opens a disk for reading. @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, READ_FAILED */
+  async open(snapshot: SnapshotRecord, disk: DiskRecord): Promise<OpenDisk> {
+    const watch = await this.#watches.of(disk.root)
+    const handle = await watch.run((signal) => this.#open(disk, signal))
+    const name = createHash('sha256').update(disk.name).digest('hex').slice(0, 16)
+    return {
+      size: disk.size,
+      etag: `${snapshot.id}-${name}-${disk.size}`,
+      createdAt: snapshot.createdAt,
+      async read(buffer, position) {
+        const { bytesRead } = await watch.run(() => handle.read(buffer, 0, buffer.length, position))
+        return bytesRead
+      },
+      [Symbol.asyncDispose]: () => watch.release(() => handle.close()),
+    }
+  }
+
+  /**
+   * Is a snapshot's file still the one that was recorded?
+   * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, READ_FAILED
+   */
+  assertIntact(disk: DiskRecord): Promise<void> {
+    return this.#watches.run([disk.root], async () => {
+      await using _held = await this.#holdIntact(disk)
+    })
+  }
+
+  async #allocated(disk: DiskRecord, options: MapOptions, signal: AbortSignal): Promise<DiskMap> {
+    await using file = await this.#holdIntact(disk)
+    const list = new RangeList<Kind>(['data', 'zero'])
+    for await (const batch of this.#backendOf(disk).extentMap(file.path, signal)) {
+      for (const extent of batch) {
+        if (!extent.unwritten) list.push(extent.start, extent.length, 'data', extent.physicalStart ?? 0)
+      }
+    }
+    return { ...publicPart(disk), chunks: toChunks(list, options) }
+  }
+
+  async #changed(
+    base: DiskRecord,
+    disk: DiskRecord,
+    options: MapOptions,
+    signal: AbortSignal,
+  ): Promise<DiskMap> {
+    await using baseFile = await this.#holdIntact(base)
+    await using file = await this.#holdIntact(disk)
     const files = { base: baseFile.path, target: file.path }
     try {
       const result = await this.#diff(base, disk, files, signal)
@@ -106,23 +165,15 @@ export class DiskMaps {
     }
   }
 
-  /**
-   * What differs, found by reading every byte of both files: nothing that a backend says is believed, not even where
-   * there is data. Reads as much as the disk is large.
-   *
-   * @param base undefined for a disk that the older snapshot lacks, which then comes whole
-   * @param reason for `fallback_reason`
-   * @throws as `changed`
-   */
-  async compared(
+  async #compared(
     base: DiskRecord | undefined,
     disk: DiskRecord,
     reason: string,
     options: MapOptions,
-    signal?: AbortSignal,
+    signal: AbortSignal,
   ): Promise<DiskMap> {
-    await using baseFile = base === undefined ? undefined : await this.holdIntact(base)
-    await using file = await this.holdIntact(disk)
+    await using baseFile = base === undefined ? undefined : await this.#holdIntact(base)
+    await using file = await this.#holdIntact(disk)
     const everything = disk.size === 0 ? [] : [{ start: 0, length: disk.size }]
     try {
       const ranges = compareRanges(baseFile?.path ?? EMPTY_FILE, file.path, everything, signal)
@@ -136,51 +187,21 @@ export class DiskMaps {
     }
   }
 
-  /** Opens a disk for reading. @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED */
-  async open(snapshot: SnapshotRecord, disk: DiskRecord): Promise<OpenDisk> {
-    await using file = await this.holdIntact(disk)
-    let handle: Awaited<ReturnType<typeof open>>
+  async #open(disk: DiskRecord, signal: AbortSignal): Promise<FileHandle> {
+    await using file = await this.#holdIntact(disk)
+    let handle: FileHandle
     try {
       handle = await open(file.path, 'r')
     } catch (error) {
       throw backendFailure(error, 'READ_FAILED', `the snapshot's file '${disk.path}' can't be opened`)
     }
-    const name = createHash('sha256').update(disk.name).digest('hex').slice(0, 16)
-    return {
-      handle,
-      size: disk.size,
-      etag: `${snapshot.id}-${name}-${disk.size}`,
-      createdAt: snapshot.createdAt,
-      [Symbol.asyncDispose]: () => handle.close(),
-    }
+    if (signal.aborted) await handle.close()
+    signal.throwIfAborted()
+    return handle
   }
 
-  /**
-   * Holds a snapshot's file when it is still the one that was recorded. What is read afterwards goes through the
-   * descriptor: a link or another file that is put in its place is never read.
-   *
-   * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED
-   */
-  async holdIntact(disk: DiskRecord): Promise<HeldPath> {
-    await this.#guard.assertMounted(disk.root)
-    const damaged = (what: string, cause?: unknown): DiskferryError =>
-      new DiskferryError(
-        'SNAPSHOT_DAMAGED',
-        `the snapshot's file of disk ${disk.name} ${what}; delete the snapshot and make a full one`,
-        { cause: cause ?? new Error(disk.path) },
-      )
-    let file: HeldPath
-    try {
-      file = await this.#hold(disk.root, disk.path)
-    } catch (error) {
-      const what = DAMAGE[systemCode(error) ?? '']
-      if (what !== undefined) throw damaged(what, error)
-      throw backendFailure(error, 'READ_FAILED', `the snapshot's file '${disk.path}' can't be looked at`)
-    }
-    const difference = differenceFromRecord(disk, file.stats)
-    if (difference === undefined) return file
-    await file[Symbol.asyncDispose]()
-    throw damaged(difference)
+  #holdIntact(disk: DiskRecord): Promise<HeldPath> {
+    return holdIntact(disk, this.#guard, this.#hold)
   }
 
   async #diff(

@@ -5,6 +5,7 @@ import { faultPoint } from '../fault-points.ts'
 import type { Inventory, InventoryListing } from '../inventory.ts'
 import { readLeaseFile } from '../leases/lease-file.ts'
 import type { Log } from '../log.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { type MountedRepository, mountedRepository } from '../repositories/mounted-repository.ts'
 import { addToIndex } from './add-to-index.ts'
@@ -28,6 +29,7 @@ export type CatchUp = 'done' | 'pending' | 'never'
 export interface IndexRebuilderParts {
   readonly inventory: Inventory
   readonly guard: MountGuard
+  readonly watches: MountWatches
   readonly store: SnapshotStore
   readonly locks: VmLocks
   /** What is done, in the same database: a new database knows of nothing that is done. */
@@ -87,9 +89,11 @@ export class IndexRebuilder {
   }
 
   async #mounted({ repositories }: InventoryListing): Promise<readonly MountedRepository[]> {
+    const { guard, watches } = this.#parts
+    const resolver = await watches.resolver()
     const found = repositories.map(async (repository) => {
       try {
-        return await mountedRepository(repository, this.#parts.guard)
+        return await mountedRepository(repository, guard, resolver)
       } catch (error) {
         this.#failed(repository.id, { repository: repository.id }, error)
         return undefined
@@ -105,12 +109,12 @@ export class IndexRebuilder {
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
     const { id, mountPoint } = found.repository
-    const { marks, guard, log } = this.#parts
+    const { marks, guard, watches, log } = this.#parts
     const fields = { repository: id, mount_point: mountPoint }
     try {
       if ((await marks.get(`repository:${id}`)) !== undefined) return true
       const tally = { snapshots: 0, put_off: 0, orphans: 0 }
-      for await (const folder of surveySnapshots(found.root, signal)) {
+      for await (const folder of surveySnapshots(found.root, await watches.of(found.root), signal)) {
         tally[await this.#index(folder, found, listing, mounted)] += 1
       }
       // Had it been unmounted meanwhile, an empty folder would have passed for a repository without snapshots.

@@ -1,5 +1,6 @@
 import { DiskferryError } from '../errors.ts'
 import type { Inventory, InventoryListing } from '../inventory.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { type MountedRepository, mountedRepository } from '../repositories/mounted-repository.ts'
 import { addToIndex } from './add-to-index.ts'
@@ -31,6 +32,7 @@ export interface OrphanPart {
 export interface OrphansParts {
   readonly inventory: Inventory
   readonly guard: MountGuard
+  readonly watches: MountWatches
   readonly store: SnapshotStore
   readonly locks: VmLocks
   readonly files: SnapshotFiles
@@ -55,15 +57,19 @@ export class Orphans {
     this.#parts = parts
   }
 
-  /** In the repositories that are mounted now. @throws INVENTORY_UNREADABLE, STORE_FAILED, or the system's error */
+  /**
+   * In the repositories that are mounted now, all of which must answer: a part in one that does not may be missing.
+   * @throws INVENTORY_UNREADABLE, STORE_FAILED, REPOSITORY_NOT_RESPONDING, or the system's error
+   */
   async list(signal?: AbortSignal): Promise<readonly Orphan[]> {
+    const { inventory, guard, watches } = this.#parts
     const found = new Map<string, OrphanPart[]>()
-    for (const home of await this.#mounted(await this.#parts.inventory.read(signal))) {
-      for await (const folder of surveySnapshots(home.root, signal)) {
+    for (const home of await this.#mounted(await inventory.read(signal))) {
+      for await (const folder of surveySnapshots(home.root, await watches.of(home.root), signal)) {
         found.set(folder.id, [...(found.get(folder.id) ?? []), { folder, home }])
       }
       // Had it been unmounted meanwhile, what lies below would have passed for it.
-      await this.#parts.guard.assertMounted(home.root, home.mount)
+      await guard.assertMounted(home.root, home.mount)
     }
     // After the folders: the record of a snapshot that is being made is there before its folder.
     const known = await this.#knownIds()
@@ -141,7 +147,9 @@ export class Orphans {
   }
 
   async #mounted({ repositories }: InventoryListing): Promise<readonly MountedRepository[]> {
-    const found = repositories.map((repository) => mountedRepository(repository, this.#parts.guard))
+    const { guard, watches } = this.#parts
+    const resolver = await watches.resolver()
+    const found = repositories.map((repository) => mountedRepository(repository, guard, resolver))
     return (await Promise.all(found)).filter((repository) => repository !== undefined)
   }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { InventoryListing, VirtualMachine, VmDisk } from '../inventory.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { RepositoryCatalogue } from '../repositories/repository-catalogue.ts'
 import { diskNames } from '../vms/disk-names.ts'
 import { addToIndex } from './add-to-index.ts'
@@ -15,18 +16,25 @@ export class PlainAdoption {
   readonly #repositories: RepositoryCatalogue
   readonly #store: SnapshotStore
   readonly #locks: VmLocks
+  readonly #watches: MountWatches
 
-  constructor(repositories: RepositoryCatalogue, store: SnapshotStore, locks: VmLocks) {
+  constructor(
+    repositories: RepositoryCatalogue,
+    store: SnapshotStore,
+    locks: VmLocks,
+    watches: MountWatches,
+  ) {
     this.#repositories = repositories
     this.#store = store
     this.#locks = locks
+    this.#watches = watches
   }
 
   /**
    * The files must be called like the disks that the VM writes, each and no other: half a snapshot is none.
    *
    * @returns the VM
-   * @throws ORPHAN_REFUSED, VM_BUSY, or the system's error
+   * @throws ORPHAN_REFUSED, VM_BUSY, REPOSITORY_NOT_RESPONDING, or the system's error
    */
   async adopt(
     orphan: Orphan,
@@ -39,8 +47,10 @@ export class PlainAdoption {
     signal?.throwIfAborted()
     for (const { home } of orphan.parts) {
       const folder = snapshotFolder(home.root, orphan.id)
-      await writeManifest(folder, vm.name, record, ADOPTING_NAME)
-      await syncFolder(folder)
+      await this.#watches.run([home.root], async () => {
+        await writeManifest(folder, vm.name, record, ADOPTING_NAME)
+        await syncFolder(folder)
+      })
     }
     await addToIndex(this.#store, this.#locks, vm.name, record)
     return vm.name

@@ -7,6 +7,8 @@ import type { Quiesce } from '../consistency/quiesce.ts'
 import { DiskferryError, describe } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
+import { isNotResponding } from '../mounts/not-responding.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
 import { lastingInode } from './recorded-file.ts'
@@ -30,11 +32,15 @@ export interface CloneTask {
 export class SnapshotFiles {
   readonly #guard: MountGuard
   readonly #hold: HoldBeneath
+  readonly #watches: MountWatches
   readonly #quiesce: Quiesce
+  /** Ids of snapshots whose files are being made, also when nobody waits for them any more. */
+  readonly #making = new Set<string>()
 
-  constructor(guard: MountGuard, hold: HoldBeneath, quiesce: Quiesce) {
+  constructor(guard: MountGuard, hold: HoldBeneath, watches: MountWatches, quiesce: Quiesce) {
     this.#guard = guard
     this.#hold = hold
+    this.#watches = watches
     this.#quiesce = quiesce
   }
 
@@ -43,15 +49,85 @@ export class SnapshotFiles {
    * hooks for that, writes `snapshot.json` beside them and syncs the folders. After an error there may be files: `remove` takes them away.
    *
    * @returns the record with the sizes that the clones really have
-   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_FULL, REPOSITORY_READ_ONLY, QUIESCE_FAILED, CLONE_FAILED, ABORTED
+   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, REPOSITORY_FULL, REPOSITORY_READ_ONLY, QUIESCE_FAILED,
+   * CLONE_FAILED, ABORTED
    */
-  async make(
+  make(
     vmId: string,
     draft: SnapshotRecord,
     tasks: readonly CloneTask[],
     signal?: AbortSignal,
   ): Promise<SnapshotRecord> {
+    return this.#watches.run(
+      rootsOf(draft),
+      async (either) => {
+        this.#making.add(draft.id)
+        try {
+          return await this.#make(vmId, draft, tasks, either)
+        } finally {
+          this.#making.delete(draft.id)
+        }
+      },
+      signal,
+    )
+  }
+
+  /** Before anything is changed. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, REPOSITORY_READ_ONLY */
+  async assertRemovable(record: SnapshotRecord): Promise<void> {
+    await this.#watches.assertAnswer(rootsOf(record))
+    for (const root of rootsOf(record)) {
+      const { readOnly } = await this.#guard.assertMounted(root)
+      if (readOnly) {
+        throw new DiskferryError(
+          'REPOSITORY_READ_ONLY',
+          `the repository '${root}' is mounted read-only, so snapshot ${record.id} can't be deleted: look into the kernel log for the reason, then remount it`,
+          { clientMessage: 'The repository is mounted read-only; nothing was changed.' },
+        )
+      }
+    }
+  }
+
+  /** Removes all files of a snapshot, as far as they are there. @throws as `assertRemovable` */
+  async remove(vmId: string, record: SnapshotRecord): Promise<void> {
+    if (this.#making.has(record.id)) {
+      throw new DiskferryError(
+        'REPOSITORY_NOT_RESPONDING',
+        `VM ${vmId}: the files of snapshot ${record.id} were still being made when a repository fell silent, and the kernel has not let go of that yet`,
+      )
+    }
+    await this.assertRemovable(record)
+    await this.removeFolders(record.id, rootsOf(record), `VM ${vmId}`)
+  }
+
+  /**
+   * Removes the folders of a snapshot, as far as they are there.
+   *
+   * @param whose begins the message of an error
+   * @throws as `assertRemovable`
+   */
+  async removeFolders(id: string, roots: readonly string[], whose: string): Promise<void> {
+    try {
+      // First in every repository: what is left of a snapshot in one must not look whole when it is half gone in another.
+      for (const root of roots) {
+        await this.#watches.run([root], () => retireSnapshotFolder(root, id, this.#guard, this.#hold))
+        faultPoint('remove.retired')
+      }
+      for (const root of roots) {
+        await this.#watches.run([root], () => removeSnapshotFolder(root, id, this.#guard, this.#hold))
+      }
+    } catch (error) {
+      throw backendFailure(error, 'INTERNAL', `${whose}: the files of snapshot ${id} can't be removed`)
+    }
+  }
+
+  async #make(
+    vmId: string,
+    draft: SnapshotRecord,
+    tasks: readonly CloneTask[],
+    signal: AbortSignal,
+  ): Promise<SnapshotRecord> {
     await using folders = new HeldFolders()
+    let cloning: Promise<unknown> | undefined
     try {
       for (const [root, { source }] of firstTaskByRoot(tasks)) {
         const folder = await makeSnapshotFolder(root, draft.id, source.mount, this.#guard, this.#hold)
@@ -60,7 +136,11 @@ export class SnapshotFiles {
         await markUnfinished(folder.path, vmId, draft)
         faultPoint('create.marked-unfinished')
       }
-      const work = () => this.#cloneAll(tasks, folders, signal)
+      const work = () => {
+        const clones = this.#cloneAll(tasks, folders, signal)
+        cloning = clones
+        return untilSilent(clones, signal)
+      }
       const { result: clones, ...consistency } = await this.#quiesce.around(
         subjectOf(vmId, draft),
         work,
@@ -85,45 +165,8 @@ export class SnapshotFiles {
       return made
     } catch (error) {
       throw backendFailure(error, 'CLONE_FAILED', `VM ${vmId}: the snapshot could not be made`, signal)
-    }
-  }
-
-  /** Before anything is changed. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY */
-  async assertRemovable(record: SnapshotRecord): Promise<void> {
-    for (const root of rootsOf(record)) {
-      const { readOnly } = await this.#guard.assertMounted(root)
-      if (readOnly) {
-        throw new DiskferryError(
-          'REPOSITORY_READ_ONLY',
-          `the repository '${root}' is mounted read-only, so snapshot ${record.id} can't be deleted: look into the kernel log for the reason, then remount it`,
-          { clientMessage: 'The repository is mounted read-only; nothing was changed.' },
-        )
-      }
-    }
-  }
-
-  /** Removes all files of a snapshot, as far as they are there. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY */
-  async remove(vmId: string, record: SnapshotRecord): Promise<void> {
-    await this.assertRemovable(record)
-    await this.removeFolders(record.id, rootsOf(record), `VM ${vmId}`)
-  }
-
-  /**
-   * Removes the folders of a snapshot, as far as they are there.
-   *
-   * @param whose begins the message of an error
-   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY
-   */
-  async removeFolders(id: string, roots: readonly string[], whose: string): Promise<void> {
-    try {
-      // First in every repository: what is left of a snapshot in one must not look whole when it is half gone in another.
-      for (const root of roots) {
-        await retireSnapshotFolder(root, id, this.#guard, this.#hold)
-        faultPoint('remove.retired')
-      }
-      for (const root of roots) await removeSnapshotFolder(root, id, this.#guard, this.#hold)
-    } catch (error) {
-      throw backendFailure(error, 'INTERNAL', `${whose}: the files of snapshot ${id} can't be removed`)
+    } finally {
+      await cloning?.catch(() => undefined)
     }
   }
 
@@ -189,6 +232,23 @@ export function subjectOf(vmId: string, record: SnapshotRecord): HookSubject {
 
 interface Clone extends CloneSpan {
   readonly disk: DiskRecord
+}
+
+/** Does not wait for a repository that fell silent: the guest must not stay at rest for as long as that lasts. */
+async function untilSilent<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  let leave: (() => void) | undefined
+  const silent = new Promise<never>((_, reject) => {
+    leave = () => {
+      if (isNotResponding(signal.reason)) reject(signal.reason)
+    }
+    signal.addEventListener('abort', leave)
+    if (signal.aborted) leave()
+  })
+  try {
+    return await Promise.race([work, silent])
+  } finally {
+    signal.removeEventListener('abort', leave!)
+  }
 }
 
 function firstTaskByRoot(tasks: readonly CloneTask[]): ReadonlyMap<string, CloneTask> {

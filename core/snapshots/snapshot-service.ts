@@ -4,12 +4,13 @@ import { DiskferryError } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { DeleteOptions } from '../leases/lease.ts'
 import type { LeaseService } from '../leases/lease-service.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { RetentionService } from '../retention/retention-service.ts'
 import type { MapOptions, OpenDisk, SnapshotMap, Snapshots } from '../services.ts'
-import { type SnapshotIds, type VmCatalogue, type VmPlan, vmNotFound } from '../vms/vm-catalogue.ts'
+import type { SnapshotIds, VmCatalogue, VmPlan } from '../vms/vm-catalogue.ts'
 import type { DiskMaps } from './disk-maps.ts'
 import { draftSnapshot } from './draft-snapshot.ts'
-import type { SnapshotFiles } from './snapshot-files.ts'
+import { rootsOf, type SnapshotFiles } from './snapshot-files.ts'
 import type { SnapshotJournal } from './snapshot-journal.ts'
 import type { SnapshotMaps } from './snapshot-maps.ts'
 import type { SnapshotRecord } from './snapshot-record.ts'
@@ -28,6 +29,7 @@ export interface SnapshotServiceParts {
   readonly forecast: StallForecast
   readonly leases: LeaseService
   readonly retention: RetentionService
+  readonly watches: MountWatches
 }
 
 export class SnapshotService implements Snapshots {
@@ -38,17 +40,21 @@ export class SnapshotService implements Snapshots {
   }
 
   async create(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<SnapshotMap> {
-    const { vms, locks, journal, files, maps, forecast, retention } = this.#parts
+    const { vms, locks, journal, files, maps, forecast, retention, watches } = this.#parts
     // Before the lock, so that a stranger's ids leave no lock files behind.
-    if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
+    await vms.assertKnown(vmId, signal)
     const made = await locks.hold(
       vmId,
       async () => {
         const plan = await vms.plan(vmId, true, signal)
-        if (plan.reasons.length > 0) throw notCompatible(plan)
+        if (plan.reasons.length > 0) throw refusal(plan)
         const before = await journal.settled(vmId)
         const wanted = draftSnapshot(plan, before)
-        const { stallForecastMs, tasks } = await forecast.assess(before, wanted.tasks, signal)
+        const { stallForecastMs, tasks } = await watches.run(
+          rootsOf(wanted.draft),
+          (either) => forecast.assess(before, wanted.tasks, either),
+          signal,
+        )
         const draft = { ...wanted.draft, stallForecastMs }
         return journal.create(before, draft, async () => {
           const record = await files.make(vmId, draft, tasks, signal)
@@ -68,7 +74,7 @@ export class SnapshotService implements Snapshots {
 
   async list(vmId: string, options: MapOptions, signal?: AbortSignal): Promise<readonly SnapshotMap[]> {
     const snapshots = await this.#ready(vmId)
-    if (snapshots.length === 0 && !(await this.#parts.vms.has(vmId, signal))) throw vmNotFound(vmId)
+    if (snapshots.length === 0) await this.#parts.vms.assertKnown(vmId, signal)
     const maps: SnapshotMap[] = []
     for (const snapshot of snapshots) {
       const map = await this.#unlessDeleted(vmId, [snapshot], () =>
@@ -123,7 +129,7 @@ export class SnapshotService implements Snapshots {
   async purge(vmId: string, options: DeleteOptions = {}, signal?: AbortSignal): Promise<void> {
     const { store, locks, journal, vms, leases } = this.#parts
     if ((await store.read(vmId)).snapshots.length === 0) {
-      if (!(await vms.has(vmId, signal))) throw vmNotFound(vmId)
+      await vms.assertKnown(vmId, signal)
       return
     }
     await locks.hold(
@@ -220,9 +226,14 @@ function snapshotNotFound(vmId: string, id: string, cause?: unknown): DiskferryE
   })
 }
 
-function notCompatible({ vm, reasons }: VmPlan): DiskferryError {
-  return new DiskferryError(
-    'VM_NOT_COMPATIBLE',
-    `no snapshot of VM ${vm.name} (${vm.friendlyName}) can be taken: ${reasons.join('; ')}`,
-  )
+/** 503 rather than 400 where a repository does not answer: nothing is wrong with the VM. */
+function refusal({ vm, disks, reasons }: VmPlan): DiskferryError {
+  const silent = disks.find((disk) => disk.refusal !== undefined)?.refusal
+  const message = `no snapshot of VM ${vm.name} (${vm.friendlyName}) can be taken: ${reasons.join('; ')}`
+  if (silent === undefined) return new DiskferryError('VM_NOT_COMPATIBLE', message)
+  const { code, clientMessage } = silent
+  return new DiskferryError(code, message, {
+    cause: silent,
+    ...(clientMessage !== undefined && { clientMessage }),
+  })
 }

@@ -1,6 +1,7 @@
 import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, systemCode } from '../errors.ts'
+import type { MountWatch } from '../mounts/mount-watch.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import { RESERVED_NAMES } from '../vms/disk-names.ts'
 import { type Manifest, readManifest } from './read-manifest.ts'
@@ -38,9 +39,30 @@ export interface SurveyedFile {
  * links too, is passed over. Yields nothing where there is no folder for snapshots.
  *
  * @param root the repository's folder without links; the caller knows that it is mounted
- * @throws the system's error
+ * @param watch over its mount; each step is a turn of its own, so that whoever takes long between two keeps none
+ * @throws REPOSITORY_NOT_RESPONDING, or the system's error
  */
-export async function* surveySnapshots(root: string, signal?: AbortSignal): AsyncGenerator<SurveyedFolder> {
+export async function* surveySnapshots(
+  root: string,
+  watch: MountWatch,
+  signal?: AbortSignal,
+): AsyncGenerator<SurveyedFolder> {
+  const folders = survey(root, signal)
+  try {
+    for (;;) {
+      const next = await watch.run(() => folders.next(), signal)
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    await watch.release(async () => void (await folders.return(undefined)))
+  }
+}
+
+async function* survey(
+  root: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<SurveyedFolder, undefined> {
   const parent = join(root, SNAPSHOTS_FOLDER)
   if (!(await isFolder(parent))) return
   for await (const { name } of await opendir(parent)) {

@@ -1,7 +1,9 @@
-import { lstat, realpath } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, systemCode } from '../errors.ts'
+import { type DiskferryError, describe, systemCode } from '../errors.ts'
 import type { VmDisk } from '../inventory.ts'
+import { isNotResponding } from '../mounts/not-responding.ts'
+import type { PathResolver } from '../mounts/path-resolver.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { isInside, longestParent, SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import type { ResolvedRepository } from '../repositories/repository-catalogue.ts'
@@ -24,16 +26,23 @@ export interface DiskPlan {
   readonly view: DiskView
   /** Stands in the way of a snapshot: a disk that the VM writes and that can't be cloned. */
   readonly blocks: boolean
+  /** REPOSITORY_NOT_RESPONDING, where that is why it stands in the way. */
+  readonly refusal?: DiskferryError
   /** Only for a disk that is to be cloned. */
   readonly source?: CloneSource
+}
+
+export interface DiskSurroundings {
+  readonly repositories: readonly ResolvedRepository[]
+  readonly guard: MountGuard
+  readonly resolver: PathResolver
 }
 
 /** Looks at the file behind a disk line and says whether, and how, it can be cloned. */
 export async function planDisk(
   disk: VmDisk,
   name: string,
-  repositories: readonly ResolvedRepository[],
-  guard: MountGuard,
+  { repositories, guard, resolver }: DiskSurroundings,
 ): Promise<DiskPlan> {
   const { path, mode, scheme } = disk
   // As in vm.cfg: clients of the ancestor tell a CD-ROM by it.
@@ -46,9 +55,14 @@ export async function planDisk(
       blocks: false,
     }
   }
-  const blocked = (incompatibleReason: string, known: Partial<DiskView> = {}): DiskPlan => ({
+  const blocked = (
+    incompatibleReason: string,
+    known: Partial<DiskView> = {},
+    refusal?: DiskferryError,
+  ): DiskPlan => ({
     view: { ...view, ...known, incompatibleReason },
     blocks: true,
+    ...(refusal !== undefined && { refusal }),
   })
   if (scheme !== 'file') {
     return blocked(`a ${scheme}: disk is not a file in a repository; a snapshot without it would lack a disk`)
@@ -57,11 +71,12 @@ export async function planDisk(
   let file: string
   let size: number
   try {
-    file = await realpath(path)
-    const status = await lstat(file)
+    file = await resolver.resolve(path)
+    const status = await resolver.call(file, () => lstat(file))
     if (!status.isFile()) return blocked(`'${file}' is not a regular file`)
     size = status.size
   } catch (error) {
+    if (isNotResponding(error)) return blocked(error.message, {}, error)
     if (systemCode(error) === 'ENOENT') return blocked(`its file '${path}' is missing`)
     return blocked(`its file '${path}' can't be looked at: ${describe(error)}`)
   }
@@ -74,6 +89,7 @@ export async function planDisk(
     return blocked(
       `its repository '${home.repository.mountPoint}' can't be used: ${home.reasons.join('; ')}`,
       { size },
+      home.refusal,
     )
   }
   const backend = home.backend.manifest.name

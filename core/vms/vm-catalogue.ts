@@ -1,10 +1,11 @@
 import { DiskferryError } from '../errors.ts'
 import type { Inventory, InventoryListing, VirtualMachine } from '../inventory.ts'
+import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
-import type { RepositoryCatalogue, ResolvedRepository } from '../repositories/repository-catalogue.ts'
+import type { RepositoryCatalogue } from '../repositories/repository-catalogue.ts'
 import type { VirtualMachines, VmView } from '../services.ts'
 import { diskNames } from './disk-names.ts'
-import { type DiskPlan, planDisk } from './disk-plan.ts'
+import { type DiskPlan, type DiskSurroundings, planDisk } from './disk-plan.ts'
 
 /** A VM and what a snapshot of it would do with each disk. */
 export interface VmPlan {
@@ -24,27 +25,30 @@ export class VmCatalogue implements VirtualMachines {
   readonly #inventory: Inventory
   readonly #repositories: RepositoryCatalogue
   readonly #guard: MountGuard
+  readonly #watches: MountWatches
   readonly #snapshots: SnapshotIds
 
   constructor(
     inventory: Inventory,
     repositories: RepositoryCatalogue,
     guard: MountGuard,
+    watches: MountWatches,
     snapshots: SnapshotIds,
   ) {
     this.#inventory = inventory
     this.#repositories = repositories
     this.#guard = guard
+    this.#watches = watches
     this.#snapshots = snapshots
   }
 
   async list(signal?: AbortSignal): Promise<readonly VmView[]> {
     const listing = await this.#inventory.read(signal)
-    const repositories = await this.#repositories.resolve(listing, false)
+    const surroundings = await this.#look(listing, false)
     const views: VmView[] = []
     for (const vm of listing.vms) {
       signal?.throwIfAborted()
-      views.push(await this.#view(await this.#plan(vm, repositories)))
+      views.push(await this.#view(await this.#plan(vm, surroundings)))
     }
     return views
   }
@@ -53,26 +57,33 @@ export class VmCatalogue implements VirtualMachines {
     return this.#view(await this.plan(vmId, false, signal))
   }
 
-  /** Is it in the inventory now? */
-  async has(vmId: string, signal?: AbortSignal): Promise<boolean> {
-    return find(await this.#inventory.read(signal), vmId) !== undefined
+  /** @throws VM_NOT_FOUND when it is not in the inventory now; REPOSITORY_NOT_RESPONDING when that can't be known */
+  async assertKnown(vmId: string, signal?: AbortSignal): Promise<void> {
+    find(await this.#inventory.read(signal), vmId)
   }
 
   /**
    * @param fresh check each mount now rather than believe a check of the last minute
-   * @throws VM_NOT_FOUND
+   * @throws as `assertKnown`
    */
   async plan(vmId: string, fresh: boolean, signal?: AbortSignal): Promise<VmPlan> {
     const listing = await this.#inventory.read(signal)
     const vm = find(listing, vmId)
-    if (vm === undefined) throw vmNotFound(vmId)
-    return this.#plan(vm, await this.#repositories.resolve(listing, fresh))
+    return this.#plan(vm, await this.#look(listing, fresh))
   }
 
-  async #plan(vm: VirtualMachine, repositories: readonly ResolvedRepository[]): Promise<VmPlan> {
+  async #look(listing: InventoryListing, fresh: boolean): Promise<DiskSurroundings> {
+    return {
+      repositories: await this.#repositories.resolve(listing, fresh),
+      guard: this.#guard,
+      resolver: await this.#watches.resolver(),
+    }
+  }
+
+  async #plan(vm: VirtualMachine, surroundings: DiskSurroundings): Promise<VmPlan> {
     const names = diskNames(vm.disks)
     const disks = await Promise.all(
-      vm.disks.map((disk, index) => planDisk(disk, names[index]!, repositories, this.#guard)),
+      vm.disks.map((disk, index) => planDisk(disk, names[index]!, surroundings)),
     )
     const reasons = disks
       .filter((disk) => disk.blocks)
@@ -95,13 +106,23 @@ export class VmCatalogue implements VirtualMachines {
   }
 }
 
-function find(listing: InventoryListing, vmId: string): VirtualMachine | undefined {
-  return listing.vms.find((vm) => vm.name === vmId)
-}
-
-export function vmNotFound(vmId: string): DiskferryError {
-  return new DiskferryError(
-    'VM_NOT_FOUND',
-    `there is no VM ${JSON.stringify(vmId)} in the inventory; GET /api/v1/vms lists those that are`,
+function find({ vms, problems }: InventoryListing, vmId: string): VirtualMachine {
+  const vm = vms.find(({ name }) => name === vmId)
+  if (vm !== undefined) return vm
+  const named = JSON.stringify(vmId)
+  const silent = problems.find(({ notResponding }) => notResponding === true)
+  if (silent === undefined) {
+    throw new DiskferryError(
+      'VM_NOT_FOUND',
+      `there is no VM ${named} in the inventory; GET /api/v1/vms lists those that are`,
+    )
+  }
+  throw new DiskferryError(
+    'REPOSITORY_NOT_RESPONDING',
+    `VM ${named} is not known, but it may be one of a repository that could not be read: ${silent.message}`,
+    {
+      clientMessage:
+        'This VM is not known now, but a repository that may have it does not answer; try again later.',
+    },
   )
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { DiskferryError, describe } from '../../core/errors.ts'
-import { type RepositoryFolder, readRepositoryFile } from './repository-file.ts'
+import { type RepositoryPlace, readRepositoryFile } from './repository-file.ts'
 
 /** Bytes: some ten thousand files. */
 const MAX_METADATA_SIZE = 4 * 1024 * 1024
@@ -20,9 +20,9 @@ export type RepositoryMetadata = ReadonlyMap<string, FileMetadata>
  * Reads `.ovsmeta` of a repository; without one nothing is known of any file.
  * @throws INVENTORY_UNREADABLE
  */
-export async function readOvsMetadata(repository: RepositoryFolder): Promise<RepositoryMetadata> {
-  const path = join(repository.mountPoint, '.ovsmeta')
-  const bytes = await readRepositoryFile(repository, path, {
+export async function readOvsMetadata(place: RepositoryPlace): Promise<RepositoryMetadata> {
+  const path = join(place.mountPoint, '.ovsmeta')
+  const bytes = await readRepositoryFile(place, path, {
     maxBytes: MAX_METADATA_SIZE,
     refusedCode: 'INVENTORY_UNREADABLE',
   })

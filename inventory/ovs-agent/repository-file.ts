@@ -1,12 +1,16 @@
-import { realpath } from 'node:fs/promises'
 import { DiskferryError, describe, type ErrorCode, systemCode } from '../../core/errors.ts'
 import type { HeldPath, HoldBeneath } from '../../core/held-path.ts'
+import type { PathResolver } from '../../core/mounts/path-resolver.ts'
 import { isInside } from '../../core/repositories/paths.ts'
 import { openRegularFile, readWhole } from '../regular-file.ts'
 
 /** A repository's folder, and how to get at what lies in it. */
-export interface RepositoryFolder {
+export interface RepositoryPlace {
+  /** As the agent names it. */
   readonly mountPoint: string
+  /** The same without links. */
+  readonly root: string
+  readonly resolver: PathResolver
   readonly hold: HoldBeneath
 }
 
@@ -17,12 +21,11 @@ export interface RepositoryFolder {
  * @throws `refusedCode` for what lies outside; the system's error
  */
 export async function holdInRepository(
-  { mountPoint, hold }: RepositoryFolder,
+  { root, resolver, hold }: RepositoryPlace,
   path: string,
   refusedCode: ErrorCode,
 ): Promise<HeldPath> {
-  const resolved = await realpath(path)
-  const root = await realpath(mountPoint)
+  const resolved = await resolver.resolve(path)
   if (isInside(root, resolved)) return hold(root, resolved)
   throw new DiskferryError(refusedCode, `${path} is a link out of its repository, to ${resolved}`)
 }
@@ -33,13 +36,13 @@ export async function holdInRepository(
  * @throws `refusedCode` for anything but a regular file of at most `maxBytes`; INVENTORY_UNREADABLE
  */
 export async function readRepositoryFile(
-  repository: RepositoryFolder,
+  place: RepositoryPlace,
   path: string,
   options: { readonly maxBytes: number; readonly refusedCode: ErrorCode },
 ): Promise<Buffer | undefined> {
   let opened: HeldPath
   try {
-    opened = await holdInRepository(repository, path, options.refusedCode)
+    opened = await holdInRepository(place, path, options.refusedCode)
   } catch (cause) {
     if (cause instanceof DiskferryError) throw cause
     if (systemCode(cause) === 'ENOENT') return undefined

@@ -2,7 +2,7 @@ import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiskferryError, describe, systemCode } from '../../core/errors.ts'
 import type { VirtualMachine } from '../../core/inventory.ts'
-import { holdInRepository, type RepositoryFolder, readRepositoryFile } from './repository-file.ts'
+import { holdInRepository, type RepositoryPlace, readRepositoryFile } from './repository-file.ts'
 import { parseVmConfig } from './vm-config.ts'
 
 const MAX_FOLDERS = 10_000
@@ -29,12 +29,12 @@ export interface VmFolders {
 }
 
 /** Reads `VirtualMachines/<folder>/vm.cfg` of a repository. @throws only the signal's reason */
-export async function readVmFolders(repository: RepositoryFolder, signal?: AbortSignal): Promise<VmFolders> {
-  const root = join(repository.mountPoint, 'VirtualMachines')
+export async function readVmFolders(place: RepositoryPlace, signal?: AbortSignal): Promise<VmFolders> {
+  const root = join(place.mountPoint, 'VirtualMachines')
   const problems: string[] = []
   let folders: string[] = []
   try {
-    folders = await listFolders(repository, root, signal)
+    folders = await listFolders(place, root, signal)
   } catch (error) {
     signal?.throwIfAborted()
     const advice = systemCode(error) === 'ENOENT' ? '; is the repository mounted?' : ''
@@ -56,7 +56,7 @@ export async function readVmFolders(repository: RepositoryFolder, signal?: Abort
       break
     }
     const batch = paths.slice(start, start + CONCURRENCY)
-    for (const result of await Promise.all(batch.map((path) => readConfig(repository, path)))) {
+    for (const result of await Promise.all(batch.map((path) => readConfig(place, path)))) {
       if (typeof result === 'string') problems.push(result)
       else {
         found.push(result)
@@ -68,13 +68,9 @@ export async function readVmFolders(repository: RepositoryFolder, signal?: Abort
 }
 
 /** One more than the limit tells that there are too many. Names beginning with a dot are left out. */
-async function listFolders(
-  repository: RepositoryFolder,
-  root: string,
-  signal?: AbortSignal,
-): Promise<string[]> {
+async function listFolders(place: RepositoryPlace, root: string, signal?: AbortSignal): Promise<string[]> {
   const folders: string[] = []
-  await using held = await holdInRepository(repository, root, 'VM_CONFIG_INVALID')
+  await using held = await holdInRepository(place, root, 'VM_CONFIG_INVALID')
   for await (const entry of await opendir(held.path)) {
     signal?.throwIfAborted()
     if (entry.name.startsWith('.') || !(entry.isDirectory() || entry.isSymbolicLink())) continue
@@ -84,9 +80,9 @@ async function listFolders(
   return folders
 }
 
-async function readConfig(repository: RepositoryFolder, path: string): Promise<FoundVm | string> {
+async function readConfig(place: RepositoryPlace, path: string): Promise<FoundVm | string> {
   try {
-    const bytes = await readRepositoryFile(repository, path, {
+    const bytes = await readRepositoryFile(place, path, {
       maxBytes: MAX_CONFIG_SIZE,
       refusedCode: 'VM_CONFIG_INVALID',
     })

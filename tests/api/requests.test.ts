@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { DiskferryError } from '../../core/errors.ts'
-import { deferred } from './support/deferred.ts'
+import { deferred } from '../support/deferred.ts'
 import { VM } from './support/fake-services.ts'
 import { rawRequest } from './support/raw-request.ts'
 import { ApiServer } from './support/server.ts'

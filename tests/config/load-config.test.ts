@@ -29,7 +29,7 @@ describe('a good configuration', () => {
         tls: { certificate: workspace.certificate, key: workspace.key },
       },
       ovm: { agentDbDir: '/etc/ovs-agent/db', tls: 'pin' },
-      inventory: { source: 'ovs-agent', requireMountPoint: true },
+      inventory: { source: 'ovs-agent', requireMountPoint: true, answerWithinMs: 10_000 },
       static: { repositories: [], vms: [] },
       auth: {
         failedLoginsPerAddress: 30,
@@ -94,6 +94,7 @@ ca_certificate = "${ca}"
 [inventory]
 source = "static"
 require_mount_point = false
+answer_within = "1m30s"
 [[static.repositories]]
 id = "r1"
 mount_point = "/srv/r1/"
@@ -145,7 +146,11 @@ module = "./other.js"
       tls: { certificate: workspace.certificate, key: workspace.key, caCertificate: ca },
     })
     assert.deepEqual(config.ovm, { agentDbDir: '/srv/agent', tls: 'ca', caCertificate: ca })
-    assert.deepEqual(config.inventory, { source: 'static', requireMountPoint: false })
+    assert.deepEqual(config.inventory, {
+      source: 'static',
+      requireMountPoint: false,
+      answerWithinMs: 90_000,
+    })
     assert.deepEqual(config.static, {
       repositories: [
         { id: 'r1', mountPoint: '/srv/r1' },

@@ -45,7 +45,13 @@ describe('the tarball', () => {
   it('holds the built program, its manuals and examples, and no sources or tests', async () => {
     const files = (await command('tar', ['--list', '--file', tarball])).trim().split('\n').sort()
     for (const file of [
-      ...['dist/main.js', 'dist/core/index.js', 'dist/native/index.js', 'dist/conformance/index.js'],
+      ...[
+        'dist/bin.cjs',
+        'dist/main.js',
+        'dist/core/index.js',
+        'dist/native/index.js',
+        'dist/conformance/index.js',
+      ],
       ...['dist/core/index.d.ts', 'dist/native/index.d.ts', 'dist/conformance/index.d.ts'],
       ...['README.md', 'CHANGELOG.md', 'LICENSE', 'docs/writing-a-backend.md', 'backends/xfs/README.md'],
       ...['config/diskferry.example.toml', 'contrib/diskferry.service'],
@@ -98,6 +104,8 @@ describe('the installed package', () => {
       assert.equal(statusCode, 200)
     })
     assert.equal(server.messages.at(-1), 'stopped')
+    const warned = server.messages.filter((message) => message.includes('UV_THREADPOOL_SIZE'))
+    assert.deepEqual(warned, [], 'the command did not give the process its threads')
   })
 
   it('loads plugins by package and by path, gives them its own core, and refuses those that fail', async () => {

@@ -12,6 +12,7 @@ import { type Clock, systemClock } from '../../core/leases/lease-clock.ts'
 import { LeaseService } from '../../core/leases/lease-service.ts'
 import type { Log } from '../../core/log.ts'
 import { MetricRegistry } from '../../core/metrics/metrics.ts'
+import type { MountWatches } from '../../core/mounts/mount-watches.ts'
 import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
 import { type RetentionOptions, RetentionService } from '../../core/retention/retention-service.ts'
@@ -26,6 +27,7 @@ import { AUDITS_NAMESPACE, openDatabase, VMS_NAMESPACE } from '../../core/store/
 import { VmCatalogue } from '../../core/vms/vm-catalogue.ts'
 import { StaticInventory } from '../../inventory/static/static-inventory.ts'
 import { acquireFlock, holdBeneath, readMounts } from '../../native/index.ts'
+import { makeWatches } from './watches.ts'
 
 export interface TestVm {
   readonly name: string
@@ -47,6 +49,7 @@ export interface CoreOptions {
   readonly quiesce?: Partial<QuiesceOptions>
   readonly forecast?: Partial<StallForecastOptions>
   readonly log?: Log
+  readonly watches?: MountWatches
 }
 
 export type TestCore = Awaited<ReturnType<typeof makeCore>>
@@ -78,16 +81,17 @@ export async function makeCore(options: CoreOptions) {
     `${options.dbFile}.locks`,
     options.lockPatienceMs ?? 30_000,
   )
-  const repositories = new RepositoryCatalogue(inventory, registry, guard, holdBeneath)
-  const vms = new VmCatalogue(inventory, repositories, guard, storedSnapshotIds(store))
+  const watches = options.watches ?? makeWatches()
+  const repositories = new RepositoryCatalogue(inventory, registry, guard, holdBeneath, watches)
+  const vms = new VmCatalogue(inventory, repositories, guard, watches, storedSnapshotIds(store))
   const log = options.log ?? SILENT
   const quiesce = new Quiesce({ timeoutMs: 30_000, required: false, ...options.quiesce }, log)
-  const files = new SnapshotFiles(guard, holdBeneath, quiesce)
+  const files = new SnapshotFiles(guard, holdBeneath, watches, quiesce)
   const journal = new SnapshotJournal(store, files, locks, log, quiesce)
-  const disks = new DiskMaps(registry, guard, holdBeneath)
+  const disks = new DiskMaps(registry, guard, holdBeneath, watches)
   const clock = options.clock ?? systemClock
   const maps = new SnapshotMaps(disks, clock)
-  const leases = new LeaseService({ store, locks, guard, clock, log })
+  const leases = new LeaseService({ store, locks, guard, watches, clock, log })
   const retention = new RetentionService(
     { store, locks, journal, leases, clock, log },
     { intervalMs: 3_600_000, ...options.retention },
@@ -104,12 +108,14 @@ export async function makeCore(options: CoreOptions) {
     forecast: new StallForecast({ onLongStall: 'refuse', ...options.forecast }, log),
     leases,
     retention,
+    watches,
     distrusted,
   })
   const metrics = new MetricRegistry()
   const audits = new AuditService(
     {
       disks,
+      watches,
       snapshots: store,
       store: distrusted,
       registry: metrics,
@@ -124,6 +130,7 @@ export async function makeCore(options: CoreOptions) {
     vms,
     store,
     journal,
+    files,
     locks,
     leases,
     retention,

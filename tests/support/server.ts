@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly agentDbDir?: string
   /** The database of another server; one of its own in `directory` when left out. */
   readonly dbFile?: string
+  /** `inventory.answer_within`, such as "5s". */
+  readonly answerWithin?: string
   /** Put at the end of the configuration: whole tables. */
   readonly extraConfig?: string
   readonly env?: Readonly<Record<string, string>>
@@ -69,7 +71,8 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
 
   const child = spawn(process.execPath, [...PROGRAM, 'serve', '--config', configFile], {
     cwd: PROJECT,
-    env: { ...process.env, ...options.env },
+    // As the installed command sets it, which does not go through tsx.
+    env: { UV_THREADPOOL_SIZE: '512', ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
@@ -160,10 +163,13 @@ function written(logs: readonly LogLine[], errors: string): string {
 
 function configuration(options: ServerOptions, certificate: string, key: string): string {
   const text = JSON.stringify
-  const inventory =
-    options.agentDbDir === undefined
-      ? `[inventory]\nsource = "static"\n`
-      : `[inventory]\nsource = "ovs-agent"\n\n[ovm]\nagent_db_dir = ${text(options.agentDbDir)}\n`
+  const { agentDbDir, answerWithin } = options
+  const source = agentDbDir === undefined ? 'static' : 'ovs-agent'
+  const inventory = [
+    `[inventory]\nsource = "${source}"`,
+    ...(answerWithin === undefined ? [] : [`answer_within = ${text(answerWithin)}`]),
+    ...(agentDbDir === undefined ? [] : [`\n[ovm]\nagent_db_dir = ${text(agentDbDir)}`]),
+  ].join('\n')
   return `db_file = ${text(options.dbFile ?? databaseFile(options.directory))}
 
 [jwt]

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { ApiServices } from '../../../api/app.ts'
 import type { Audit } from '../../../core/audit/audit.ts'
 import { DiskferryError } from '../../../core/errors.ts'
@@ -140,27 +140,6 @@ export function runningAudit(vmId: string, snapshotId: string): Audit {
   }
 }
 
-/** Counts what is done to a real file's handle, and lets a test put itself before each read. */
-function countingHandle(
-  handle: FileHandle,
-  statistics: DiskStatistics,
-  beforeRead: () => Promise<void>,
-): FileHandle {
-  return new Proxy(handle, {
-    get(target, property) {
-      const value: unknown = Reflect.get(target, property, target)
-      if (property === 'read') {
-        return async (...args: unknown[]) => {
-          statistics.reads += 1
-          await beforeRead()
-          return Reflect.apply(value as (...args: unknown[]) => unknown, target, args)
-        }
-      }
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
-}
-
 /** In-memory services over real files. Each part can be replaced by a test. */
 export class FakeServices {
   readonly changes = new Changes()
@@ -205,10 +184,15 @@ export class FakeServices {
     statistics.opened += 1
     this.changes.notify()
     return {
-      handle: countingHandle(handle, statistics, () => this.beforeRead()),
       size,
       etag: `${id}-${size}`,
       createdAt: CREATED_AT,
+      read: async (buffer, position) => {
+        statistics.reads += 1
+        await this.beforeRead()
+        const { bytesRead } = await handle.read(buffer, 0, buffer.length, position)
+        return bytesRead
+      },
       [Symbol.asyncDispose]: async () => {
         await handle.close()
         statistics.closed += 1

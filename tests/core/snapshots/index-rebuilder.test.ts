@@ -9,6 +9,7 @@ import { INDEX_NAMESPACE, openDatabase } from '../../../core/store/database.ts'
 import { StaticInventory } from '../../../inventory/static/static-inventory.ts'
 import { readMounts } from '../../../native/index.ts'
 import { type Bench, snapshotFolders, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { makeWatches } from '../../support/watches.ts'
 
 const OTHER_ID = '1f6c5d5e-2f3b-4a57-9f3e-6a1d2c3b4a59'
 
@@ -108,6 +109,7 @@ async function rebuilder({ core, mount, dbFile }: Bench, { failing = false } = {
       },
     },
     guard: new MountGuard({ list: readMounts }, true),
+    watches: makeWatches(),
     store: core.store,
     locks: core.locks,
     marks,

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { OvsAgentInventory } from '../../../inventory/ovs-agent/ovs-agent-inventory.ts'
 import { pickleStrings } from '../../../inventory/ovs-agent/pickle-writer.ts'
-import { holdBeneath } from '../../../native/index.ts'
 import { type AgentHost, agentHost } from '../support/agent-host.ts'
+import { agentInventory, inventorySummary } from '../support/agent-inventory.ts'
 
 let host: AgentHost
 beforeEach(async () => {
@@ -13,18 +12,8 @@ beforeEach(async () => {
 })
 afterEach(() => host[Symbol.asyncDispose]())
 
-function read() {
-  return new OvsAgentInventory({ agentDbDir: host.agentDbDir, hold: holdBeneath }).read()
-}
-
-/** The names of the machines found, and the problems with their repositories. */
-async function summary() {
-  const { vms, problems } = await read()
-  return {
-    vms: vms.map(({ name }) => name),
-    problems: problems.map(({ repositoryId, message }) => `${repositoryId}: ${message}`),
-  }
-}
+const read = () => agentInventory(host).read()
+const summary = () => inventorySummary(host)
 
 describe('what the inventory takes from .ovsmeta', () => {
   it('finds the type of a disk in the repository that is its longest parent', async () => {

@@ -1,0 +1,111 @@
+import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Dispatcher } from 'undici'
+import { Disk } from '../../conformance/guest/disk.ts'
+import { type AgentVm, layAgentDatabase, layRepository } from '../support/agent-repository.ts'
+import { ApiClient } from '../support/api-client.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
+
+const RETRY_MS = 200
+
+export interface SilentLab extends AsyncDisposable {
+  readonly server: TestServer
+  readonly client: ApiClient
+  /** Stops the server and starts another one in its place. */
+  restart(): Promise<{
+    readonly exitCode: number | null
+    readonly server: TestServer
+    readonly client: ApiClient
+  }>
+}
+
+export interface Machine {
+  readonly vm: AgentVm
+  readonly disk: Disk
+}
+
+/** A VM with one full disk in a repository. */
+export async function layMachine(mount: string, digit: string, size: number): Promise<Machine> {
+  const name = `disk-${digit}.img`
+  const vm: AgentVm = {
+    id: `0004fb000006000037b8d41d0e2a59c${digit}`,
+    friendlyName: `machine ${digit}`,
+    disks: [{ name, deviceName: 'xvda', size }],
+  }
+  await layRepository(mount, [vm])
+  const disk = new Disk(join(mount, 'VirtualDisks', name))
+  await disk.fill(0, size, 1)
+  await disk.sync()
+  return { vm, disk }
+}
+
+/** The real server over TLS with a repository on each mount. */
+export async function silentLab(mounts: readonly string[], answerWithin: string): Promise<SilentLab> {
+  const directory = await temporaryDirectory('silent-lab')
+  const agentDbDir = join(directory.path, 'agent-db')
+  await layAgentDatabase(
+    agentDbDir,
+    mounts.map((mountPoint, index) => ({ id: `repository-${index}`, alias: `${index}`, mountPoint })),
+  )
+  const start = async () => {
+    const server = await startServer({ directory: join(directory.path, 'server'), agentDbDir, answerWithin })
+    const client = new ApiClient(server)
+    await client.login()
+    return { server, client }
+  }
+  const stop = async ({ server, client }: { readonly server: TestServer; readonly client: ApiClient }) => {
+    await client[Symbol.asyncDispose]()
+    return server.stop()
+  }
+  let now = await start()
+  return {
+    ...now,
+    async restart() {
+      const exitCode = await stop(now)
+      now = await start()
+      return { exitCode, ...now }
+    },
+    [Symbol.asyncDispose]: () => end(now, directory),
+  }
+}
+
+async function end(
+  { server, client }: { readonly server: TestServer; readonly client: ApiClient },
+  directory: TemporaryDirectory,
+): Promise<void> {
+  await client[Symbol.asyncDispose]()
+  await server[Symbol.asyncDispose]()
+  await directory[Symbol.asyncDispose]()
+}
+
+export interface Answer {
+  readonly status: number
+  /** Of an error. */
+  readonly code: string | undefined
+  readonly text: string
+  readonly seconds: number
+}
+
+/** Any answer, and how long it took. */
+export async function ask(client: ApiClient, method: Dispatcher.HttpMethod, path: string): Promise<Answer> {
+  const began = performance.now()
+  const { statusCode, body } = await client.call(method, path)
+  const text = await textOf(body)
+  const code = statusCode < 400 ? undefined : (JSON.parse(text) as { readonly code: string }).code
+  return { status: statusCode, code, text, seconds: (performance.now() - began) / 1000 }
+}
+
+/** Tries again until it succeeds: a server that comes back tells nobody. @throws what it last threw */
+export async function eventually<Result>(work: () => Promise<Result>, withinMs: number): Promise<Result> {
+  const deadline = performance.now() + withinMs
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+    }
+    await delay(RETRY_MS)
+  }
+}
