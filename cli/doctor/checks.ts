@@ -1,5 +1,5 @@
 import type { Core } from '../../container.ts'
-import { DiskferryError, describe } from '../../core/errors.ts'
+import { DiskferryError, describe, type ErrorCode } from '../../core/errors.ts'
 import type { SnapshotRecord } from '../../core/snapshots/snapshot-record.ts'
 import type { Finding, Level } from './finding.ts'
 
@@ -27,6 +27,12 @@ export async function checkRepositories({ repositories }: Core): Promise<readonl
   return found
 }
 
+/** These say nothing of the snapshot itself; the repository has its own finding. */
+const OF_THE_REPOSITORY: ReadonlySet<ErrorCode> = new Set([
+  'REPOSITORY_NOT_MOUNTED',
+  'REPOSITORY_NOT_RESPONDING',
+])
+
 /** Whether each disk of each snapshot is what was recorded. */
 export async function checkSnapshots({ store, disks }: Core): Promise<readonly Finding[]> {
   const found: Finding[] = []
@@ -47,7 +53,7 @@ export async function checkSnapshots({ store, disks }: Core): Promise<readonly F
       try {
         await disks.assertIntact(disk)
       } catch (error) {
-        const elsewhere = error instanceof DiskferryError && error.code === 'REPOSITORY_NOT_MOUNTED'
+        const elsewhere = error instanceof DiskferryError && OF_THE_REPOSITORY.has(error.code)
         add(elsewhere ? 'warning' : 'problem', describe(error))
       }
     }
