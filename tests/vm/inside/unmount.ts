@@ -3,12 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { command } from '../../support/command.ts'
 import { whoUses } from '../../support/mounts.ts'
 
-const RETRIES = 100
+/** A minute: the NFS server keeps what a client left open until the client's lease is over. */
+const RETRIES = 600
 const PAUSE_MS = 100
 
 /**
  * Unmounts, and removes the mount point. A descriptor may be closing in another thread, and the NFS server keeps
- * files open for a while, without a word when it stops: so this asks again for ten seconds.
+ * files open for a while, without a word when it stops: so this asks again for a minute.
  */
 export async function unmount(mountPoint: string): Promise<void> {
   for (let attempt = 0; ; attempt += 1) {
