@@ -9,7 +9,7 @@ import { addProcessMetrics } from '../core/metrics/process-metrics.ts'
 import { MountWatches } from '../core/mounts/mount-watches.ts'
 import { DiskMaps } from '../core/snapshots/disk-maps.ts'
 import { SnapshotStore } from '../core/snapshots/snapshot-store.ts'
-import { AUDITS_NAMESPACE, type OpenedDatabase } from '../core/store/database.ts'
+import { AUDITS_NAMESPACE, locksFolder, type OpenedDatabase } from '../core/store/database.ts'
 import { acquireFlock } from '../native/index.ts'
 import { provide } from './provide.ts'
 
@@ -38,7 +38,7 @@ export function provideAudits(
           store: get(AuditStore),
           registry: get(MetricRegistry),
           log: logger,
-          locks: new AuditLocks({ acquire: acquireFlock }, `${database.file}.locks`),
+          locks: new AuditLocks({ acquire: acquireFlock }, locksFolder(database.file)),
         },
         config.audit,
       ),
