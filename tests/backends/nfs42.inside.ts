@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type CompatibilityTarget, type Extent, systemCode } from 'diskferry/core'
 import { readMounts } from 'diskferry/native'
 import createNfs42 from '../../backends/nfs42/index.ts'
@@ -57,6 +58,7 @@ machineTest(
     await replacement.fill(MIB, 64 * KIB, 2)
     await replacement.sync()
     await rename(replacement.path, join(serverDirectory, 'disk'))
+    await untilFound(disk.path)
     assert.equal(await judgeMap(disk.path, await mapOf(disk.path), undefined, signal), undefined)
     const { ranges } = await backend.diff(base.path, disk.path, {}, signal)
     const changed = []
@@ -157,6 +159,19 @@ async function mapOf(file: string): Promise<readonly Extent[]> {
   const extents: Extent[] = []
   for await (const batch of backend.extentMap(file)) extents.push(...batch)
   return extents
+}
+
+/** The client may hold the handle of the file that is gone a moment longer: then there is an error, as there should be. */
+async function untilFound(file: string): Promise<void> {
+  for (;;) {
+    try {
+      await mapOf(file)
+      return
+    } catch (error) {
+      isGone(error)
+    }
+    await delay(100)
+  }
 }
 
 function extent(start: number, length: number): Extent {

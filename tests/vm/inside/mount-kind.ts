@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { command } from '../../support/command.ts'
 import { claimDisk } from './claim-disk.ts'
 import { type MachineKind, type MachineKindName, machineKind } from './kinds.ts'
-import { exportByNfs, startNfsServer } from './nfs-server.ts'
+import { exportByNfs, flushExports, startNfsServer } from './nfs-server.ts'
 import type { Server } from './server.ts'
 import { shareBySmb } from './smb-server.ts'
 import { unmount } from './unmount.ts'
@@ -56,7 +56,8 @@ export async function mountKind(
     }
     const parent = kind.server === 'nfs' ? await startNfsServer() : join(MOUNTS, 'smb')
     const serverDirectory = join(parent, disk.name)
-    await mount(kind.disk.filesystem, disk.device, serverDirectory, [], undo)
+    const nudge = kind.server === 'nfs' ? flushExports : undefined
+    await mount(kind.disk.filesystem, disk.device, serverDirectory, [], undo, nudge)
     const server = await startServer(kind, serverDirectory, FIRST_SMB_PORT + disk.index)
     undo.push(() => server[Symbol.asyncDispose]())
     await mount(kind.filesystem, server.source, mountPoint, [...server.mountOptions, ...options], undo)
@@ -93,8 +94,9 @@ async function mount(
   mountPoint: string,
   options: readonly string[],
   undo: Undo[],
+  nudge?: () => Promise<void>,
 ): Promise<void> {
   await mkdir(mountPoint, { recursive: true })
   await command('mount', ['-t', filesystem, '-o', ['rw', ...options].join(), source, mountPoint])
-  undo.push(() => unmount(mountPoint))
+  undo.push(() => unmount(mountPoint, nudge))
 }

@@ -33,7 +33,6 @@ export async function exportByNfs(directory: string, version: 3 | 4): Promise<Se
       await command('exportfs', ['-u', exported])
       // Else the server keeps files of it open, and it can't be unmounted.
       await writeFile(join(CONTROL, 'unlock_filesystem'), `${directory}\n`)
-      await command('exportfs', ['-f'])
     },
   }
 }
@@ -64,6 +63,15 @@ export async function startNfsServer(): Promise<string> {
   await writeFile(join(CONTROL, 'v4_end_grace'), 'Y')
   await writeFile(STARTED, '')
   return NFS_ROOT
+}
+
+/**
+ * Makes the server forget whom it exports what to: that knowledge keeps the filesystem from being unmounted. Not more
+ * than once a second: the kernel puts off the second flush of a second, and then for half a minute (write_flush and
+ * cache_clean in net/sunrpc/cache.c).
+ */
+export async function flushExports(): Promise<void> {
+  await command('exportfs', ['-f'])
 }
 
 /** Installing its package would make the user that it runs as. */

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { command } from '../../support/command.ts'
 import type { MachineMount } from './mount-kind.ts'
+import { flushExports } from './nfs-server.ts'
 import { unmount } from './unmount.ts'
 
 /**
@@ -12,8 +13,7 @@ export async function remakeExport({ device, kind, server, serverDirectory }: Ma
   const [program, ...options] = mkfs
   await server!.pause()
   await writeFile('/proc/fs/nfsd/unlock_filesystem', `${serverDirectory}\n`)
-  await command('exportfs', ['-f'])
-  await unmount(serverDirectory)
+  await unmount(serverDirectory, flushExports)
   await command(program, [...options, device])
   await mkdir(serverDirectory)
   await command('mount', ['-t', filesystem, device, serverDirectory])
