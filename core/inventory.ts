@@ -40,6 +40,8 @@ export interface InventoryProblem {
   readonly message: string
   /** The repository did not answer: its VMs are missing, or shown as they were when it last did. */
   readonly notResponding?: true
+  /** Virtual machines that are there may be missing from the listing: the one of this id, or any. */
+  readonly hides?: { readonly vm?: string }
 }
 
 export interface InventoryListing {

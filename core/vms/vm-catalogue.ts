@@ -57,7 +57,7 @@ export class VmCatalogue implements VirtualMachines {
     return this.#view(await this.plan(vmId, false, signal))
   }
 
-  /** @throws VM_NOT_FOUND when it is not in the inventory now; REPOSITORY_NOT_RESPONDING when that can't be known */
+  /** @throws VM_NOT_FOUND when it is not in the inventory now; REPOSITORY_NOT_RESPONDING, INVENTORY_UNREADABLE when that can't be known */
   async assertKnown(vmId: string, signal?: AbortSignal): Promise<void> {
     find(await this.#inventory.read(signal), vmId)
   }
@@ -110,19 +110,28 @@ function find({ vms, problems }: InventoryListing, vmId: string): VirtualMachine
   const vm = vms.find(({ name }) => name === vmId)
   if (vm !== undefined) return vm
   const named = JSON.stringify(vmId)
+  // To say of a VM that can't be seen that there is none would be to say that it was deleted.
   const silent = problems.find(({ notResponding }) => notResponding === true)
-  if (silent === undefined) {
+  if (silent !== undefined) {
     throw new DiskferryError(
-      'VM_NOT_FOUND',
-      `there is no VM ${named} in the inventory; GET /api/v1/vms lists those that are`,
+      'REPOSITORY_NOT_RESPONDING',
+      `VM ${named} is not known, but it may be one of a repository that could not be read: ${silent.message}`,
+      {
+        clientMessage:
+          'This VM is not known now, but a repository that may have it does not answer; try again later.',
+      },
+    )
+  }
+  const hiding = problems.find(({ hides }) => hides !== undefined && (hides.vm ?? vmId) === vmId)
+  if (hiding !== undefined) {
+    throw new DiskferryError(
+      'INVENTORY_UNREADABLE',
+      `VM ${named} is not known, but it may be one that could not be read: ${hiding.message}`,
+      { clientMessage: 'This VM may be there, but what describes it on the host can not be read now.' },
     )
   }
   throw new DiskferryError(
-    'REPOSITORY_NOT_RESPONDING',
-    `VM ${named} is not known, but it may be one of a repository that could not be read: ${silent.message}`,
-    {
-      clientMessage:
-        'This VM is not known now, but a repository that may have it does not answer; try again later.',
-    },
+    'VM_NOT_FOUND',
+    `there is no VM ${named} in the inventory; GET /api/v1/vms lists those that are`,
   )
 }

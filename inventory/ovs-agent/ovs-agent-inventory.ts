@@ -118,19 +118,19 @@ async function readRepository(
   signal: AbortSignal,
 ): Promise<ReadRepository> {
   const { found, problems } = await readVmFolders(place, signal)
-  const messages = [...problems]
+  const all = [...problems]
   let metadata: RepositoryMetadata = new Map()
   try {
     metadata = await readOvsMetadata(place)
   } catch (error) {
     if (!(error instanceof DiskferryError)) throw error
-    messages.push(`${error.message}; the types of the repository's disks are not known`)
+    all.push({ message: `${error.message}; the types of the repository's disks are not known` })
   }
   return {
     repository,
     metadata,
     found,
-    problems: messages.map((message) => ({ repositoryId: repository.id, message })),
+    problems: all.map((problem) => ({ repositoryId: repository.id, ...problem })),
   }
 }
 

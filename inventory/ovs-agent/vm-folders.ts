@@ -1,7 +1,7 @@
 import { opendir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { DiskferryError, describe, systemCode } from '../../core/errors.ts'
-import type { VirtualMachine } from '../../core/inventory.ts'
+import type { InventoryProblem, VirtualMachine } from '../../core/inventory.ts'
 import { holdInRepository, type RepositoryPlace, readRepositoryFile } from './repository-file.ts'
 import { parseVmConfig } from './vm-config.ts'
 
@@ -21,27 +21,31 @@ export interface FoundVm {
   readonly size: number
 }
 
+export type FolderProblem = Pick<InventoryProblem, 'message' | 'hides'>
+
 export interface VmFolders {
   /** By folder name, ascending. */
   readonly found: readonly FoundVm[]
   /** What could not be read, in the same order. */
-  readonly problems: readonly string[]
+  readonly problems: readonly FolderProblem[]
 }
 
 /** Reads `VirtualMachines/<folder>/vm.cfg` of a repository. @throws only the signal's reason */
 export async function readVmFolders(place: RepositoryPlace, signal?: AbortSignal): Promise<VmFolders> {
   const root = join(place.mountPoint, 'VirtualMachines')
-  const problems: string[] = []
+  const problems: FolderProblem[] = []
   let folders: string[] = []
   try {
     folders = await listFolders(place, root, signal)
   } catch (error) {
     signal?.throwIfAborted()
-    const advice = systemCode(error) === 'ENOENT' ? '; is the repository mounted?' : ''
-    problems.push(`${root} can't be read: ${describe(error)}${advice}`)
+    const missing = systemCode(error) === 'ENOENT'
+    const message = `${root} can't be read: ${describe(error)}${missing ? '; is the repository mounted?' : ''}`
+    problems.push({ message, ...(!missing && { hides: {} }) })
   }
   if (folders.length > MAX_FOLDERS) {
-    problems.push(`${root} has more than ${MAX_FOLDERS} folders; the machines of the others are not known`)
+    const message = `${root} has more than ${MAX_FOLDERS} folders; the machines of the others are not known`
+    problems.push({ message, hides: {} })
     folders.length = MAX_FOLDERS
   }
   const paths = folders.sort().map((folder) => join(root, folder, 'vm.cfg'))
@@ -50,14 +54,13 @@ export async function readVmFolders(place: RepositoryPlace, signal?: AbortSignal
   for (let start = 0; start < paths.length; start += CONCURRENCY) {
     signal?.throwIfAborted()
     if (size > MAX_CONFIGS_SIZE) {
-      problems.push(
-        `the files from ${paths[start]} on are not read: those before have ${size} bytes together`,
-      )
+      const message = `the files from ${paths[start]} on are not read: those before have ${size} bytes together`
+      problems.push({ message, hides: {} })
       break
     }
     const batch = paths.slice(start, start + CONCURRENCY)
     for (const result of await Promise.all(batch.map((path) => readConfig(place, path)))) {
-      if (typeof result === 'string') problems.push(result)
+      if ('message' in result) problems.push(result)
       else {
         found.push(result)
         size += result.size
@@ -80,16 +83,18 @@ async function listFolders(place: RepositoryPlace, root: string, signal?: AbortS
   return folders
 }
 
-async function readConfig(place: RepositoryPlace, path: string): Promise<FoundVm | string> {
+async function readConfig(place: RepositoryPlace, path: string): Promise<FoundVm | FolderProblem> {
   try {
     const bytes = await readRepositoryFile(place, path, {
       maxBytes: MAX_CONFIG_SIZE,
       refusedCode: 'VM_CONFIG_INVALID',
     })
-    if (bytes === undefined) return `${path} doesn't exist, so the machine of that folder is not known`
+    if (bytes === undefined)
+      return { message: `${path} doesn't exist, so the machine of that folder is not known` }
     return { vm: parseVmConfig(bytes, path), path, size: bytes.length }
   } catch (error) {
-    if (error instanceof DiskferryError) return error.message
+    if (error instanceof DiskferryError)
+      return { message: error.message, hides: { vm: basename(dirname(path)) } }
     throw error
   }
 }
