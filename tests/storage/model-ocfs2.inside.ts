@@ -3,11 +3,13 @@ import { machineTest } from '../vm/inside/machine-test.ts'
 
 const SEEDS = [1, 2, 3, 4, 5]
 /** Of several copy-on-write units of OCFS2, and few enough for a machine that is emulated. */
-const MAX_DISK_BYTES = 16 * 1024 * 1024
+const MAX_DISK_BYTES = 8 * 1024 * 1024
+const TIMEOUT_MS = 15 * 60_000
 
 machineTest(
   'ocfs2',
   `pulled disks equal the model in every byte, over ${SEEDS.length} seeds`,
   ({ mount, kind, t }) =>
     playExportModels({ mountPoint: mount, kind, seeds: SEEDS, maxDiskBytes: MAX_DISK_BYTES }, t),
+  { timeoutMs: TIMEOUT_MS },
 )

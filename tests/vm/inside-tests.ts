@@ -8,37 +8,43 @@ import type { InsideNote, InsideOutcome } from './inside/event-reporter.ts'
 import { type MachineOptions, runInMachine } from './machine.ts'
 
 const REPORTER = fileURLToPath(new URL('inside/event-reporter.ts', import.meta.url))
+const LANES = fileURLToPath(new URL('inside/run-lanes.ts', import.meta.url))
 const SERVER = fileURLToPath(new URL('../../main.ts', import.meta.url))
 
-export interface InsideTestsOptions extends Omit<MachineOptions, 'command' | 'stdout' | 'stderr'> {
+export interface InsideTestsOptions
+  extends Omit<MachineOptions, 'command' | 'processors' | 'stdout' | 'stderr'> {
   /** Only tests whose name matches: the pattern of `node --test-name-pattern`. */
   readonly pattern?: string
 }
 
 /**
- * Boots the test machine once and runs test files in it, one after the other. Each of their tests becomes a
- * subtest of `t`, as it ends.
+ * Boots the test machine once and runs test files in it. Each of their tests becomes a subtest of `t`, as it ends.
+ *
+ * @param lanes files that run one after the other; each lane has a processor of its own, beside the others
  */
 export async function runInsideTests(
   t: TestContext,
-  files: readonly string[],
+  lanes: readonly (readonly string[])[],
   options: InsideTestsOptions = {},
 ): Promise<void> {
   const { pattern, ...machine } = options
   await using bundles = await temporaryDirectory('inside')
-  const [server, reporter, ...tests] = await bundle([SERVER, REPORTER, ...files], bundles.path)
+  const [server, reporter, runner, ...tests] = await bundle(
+    [SERVER, REPORTER, LANES, ...lanes.flat()],
+    bundles.path,
+  )
+  const packed = lanes.map((lane) => tests.splice(0, lane.length))
   const stdout = new PassThrough()
   const [{ exitCode, bootMs }, outcomes] = await Promise.all([
     runInMachine({
       signal: t.signal,
       ...machine,
       env: { ...machine.env, DISKFERRY_TEST_SERVER: server! },
+      processors: lanes.length,
       command: [
         process.execPath,
-        ...['--test', '--test-concurrency=1'],
-        ...[`--test-reporter=${reporter}`, '--test-reporter-destination=stdout'],
-        ...(pattern === undefined ? [] : [`--test-name-pattern=${pattern}`]),
-        ...tests,
+        ...[runner!, reporter!, pattern ?? ''],
+        ...packed.flatMap((lane, index) => (index === 0 ? lane : ['--', ...lane])),
       ],
       stdout,
       stderr: process.stderr,
@@ -61,12 +67,15 @@ const UNMATCHED = 'test name does not match pattern'
 
 async function relay(t: TestContext, lines: PassThrough): Promise<readonly InsideOutcome[]> {
   const outcomes: InsideOutcome[] = []
+  const lastOf = new Map<string, InsideOutcome>()
   for await (const line of createInterface({ input: lines })) {
-    const outcome = JSON.parse(line) as InsideOutcome | InsideNote
+    const [lane] = line.split(' ', 1) as [string]
+    const outcome = JSON.parse(line.slice(lane.length)) as InsideOutcome | InsideNote
     if ('note' in outcome) {
-      outcomes.at(-1)?.notes.push(outcome.note)
+      lastOf.get(lane)?.notes.push(outcome.note)
       continue
     }
+    lastOf.set(lane, outcome)
     if (outcome.skipped === UNMATCHED) continue
     outcomes.push(outcome)
     await t.test(outcome.name, (inside) => {

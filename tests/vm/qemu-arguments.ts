@@ -4,6 +4,7 @@ import type { MachineFiles } from './machine-files.ts'
 export interface QemuOptions {
   readonly files: MachineFiles
   readonly memoryBytes: number
+  readonly processors: number
   /** Descriptors that QEMU inherits: connected sockets for the ports, one file a disk. */
   readonly ports: readonly number[]
   readonly disks: readonly number[]
@@ -17,13 +18,12 @@ const KERNEL_PARAMETERS =
   'console=ttyS0 8250.nr_uarts=1 panic=-1 oops=panic cryptomgr.notests mitigations=off nokaslr audit=0 ' +
   'apparmor=0 nowatchdog random.trust_cpu=on rcupdate.rcu_expedited=1'
 
-/** The command line of QEMU: an emulated processor, no firmware, Debian's stock kernel. */
+/** The command line of QEMU: emulated processors, no firmware, Debian's stock kernel. */
 export function qemuArguments(options: QemuOptions): readonly string[] {
   const { files, ports, disks, network, writableDirectory } = options
   const log = options.kernelMessages ? 'loglevel=7' : 'quiet'
   return [
-    // One processor: the emulated ones wake each other so slowly that two of them take longer than one.
-    ...['-machine', 'q35', '-accel', 'tcg', '-cpu', 'max', '-smp', '1'],
+    ...['-machine', 'q35', '-accel', 'tcg', '-cpu', 'max', '-smp', String(options.processors)],
     ...['-m', `size=${Math.floor(options.memoryBytes / 1024 / 1024)}M`],
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
     ...['-kernel', files.kernel, '-initrd', files.initramfs],

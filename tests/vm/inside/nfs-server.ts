@@ -12,6 +12,7 @@ const CLIENT = '127.0.0.1'
 const EXPORT_OPTIONS = 'rw,no_root_squash,insecure,no_subtree_check'
 const THREADS = '4'
 const STARTED = '/run/machine/nfs.started'
+const USED = '/run/machine/nfs-used.lock'
 const STATE = '/var/lib/nfs'
 const CONTROL = '/proc/fs/nfsd'
 /** Least that the kernel takes. Clients of a server that comes back wait this long before they may open files. */
@@ -37,14 +38,29 @@ export async function exportByNfs(directory: string, version: 3 | 4): Promise<Se
   }
 }
 
+/** The lock is never given up: the kernel does that when the process ends. */
+interface StartedServer {
+  readonly folder: string
+  readonly lock: AsyncDisposable
+}
+
+let started: Promise<StartedServer> | undefined
+
 /**
- * One server for the whole machine, started by whichever process comes first.
+ * One server for the whole machine, started by whichever process comes first, and used by one at a time, until that
+ * ends: its tests may stop the server.
  * @returns the folder below which exports must lie
  */
 export async function startNfsServer(): Promise<string> {
-  await using _lock = await acquireFlock('/run/machine/nfs.lock')
+  started ??= start()
+  return (await started).folder
+}
+
+async function start(): Promise<StartedServer> {
+  const lock = await acquireFlock(USED)
   await mkdir(NFS_ROOT, { recursive: true })
-  if (existsSync(STARTED)) return NFS_ROOT
+  const server = { folder: NFS_ROOT, lock }
+  if (existsSync(STARTED)) return server
   await command('modprobe', ['nfsd'])
   await command('mount', ['-t', 'nfsd', 'nfsd', CONTROL])
   await writeFile(join(CONTROL, 'nfsv4leasetime'), GRACE_SECONDS)
@@ -62,7 +78,7 @@ export async function startNfsServer(): Promise<string> {
   // No client had anything open before, so none has to wait.
   await writeFile(join(CONTROL, 'v4_end_grace'), 'Y')
   await writeFile(STARTED, '')
-  return NFS_ROOT
+  return server
 }
 
 /**

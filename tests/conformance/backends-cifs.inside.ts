@@ -1,0 +1,3 @@
+import { insideSuite } from './inside-suite.ts'
+
+insideSuite('cifs', 'cifs', { extents: 1000 })

@@ -1,0 +1,31 @@
+/**
+ * Runs test files in lanes side by side, each on a processor of its own: what a process does wakes no other one, which
+ * takes emulated processors long. `run-lanes.mjs REPORTER PATTERN FILE... -- FILE...`; the pattern may be empty.
+ * Each line of a lane's reporter comes out with the number of the lane and a space before it.
+ */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+
+const [reporter, pattern, ...rest] = process.argv.slice(2)
+
+async function runLane(lane: number, files: readonly string[]): Promise<number> {
+  const options = ['--test', '--test-concurrency=1']
+  options.push(`--test-reporter=${reporter}`, '--test-reporter-destination=stdout')
+  if (pattern !== '') options.push(`--test-name-pattern=${pattern}`)
+  const runner = spawn('taskset', ['--cpu-list', String(lane), process.execPath, ...options, ...files], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(runner, 'close') as Promise<[number | null]>
+  for await (const line of createInterface({ input: runner.stdout })) console.log(`${lane} ${line}`)
+  return (await ended)[0] ?? 1
+}
+
+function lanesOf(files: readonly string[]): readonly (readonly string[])[] {
+  const end = files.indexOf('--')
+  return end < 0 ? [files] : [files.slice(0, end), ...lanesOf(files.slice(end + 1))]
+}
+
+const exitCodes = await Promise.all(lanesOf(rest).map((files, lane) => runLane(lane, files)))
+process.exitCode = exitCodes.find((code) => code !== 0) ?? 0
