@@ -197,3 +197,19 @@ snapshotTest(
     assert.deepEqual(await snapshotFolders(mount), [id])
   },
 )
+
+snapshotTest('a start does not wait for a lock that another host holds', async ({ core, mount }) => {
+  const { id } = await core.snapshots.create(VM, WHOLE)
+  const record = await core.store.read(VM)
+  await core.store.write({ ...record, snapshots: [{ ...record.snapshots[0]!, state: 'deleting' }] })
+  const release = await holding(core.repositoryLocks, [mount], VM)
+  const began = performance.now()
+  await core.journal.recoverAll()
+  const seconds = (performance.now() - began) / 1000
+  assert.ok(seconds < 15, `it waited for ${seconds} s`)
+  assert.deepEqual(await snapshotFolders(mount), [id])
+  await release()
+  await core.journal.recoverAll()
+  assert.deepEqual(await snapshotFolders(mount), [])
+  assert.deepEqual((await core.store.read(VM)).snapshots, [])
+})
