@@ -17,6 +17,7 @@ import { DiskMaps } from '../core/snapshots/disk-maps.ts'
 import { IndexRebuilder } from '../core/snapshots/index-rebuilder.ts'
 import { Orphans } from '../core/snapshots/orphans.ts'
 import { PlainAdoption } from '../core/snapshots/plain-adoption.ts'
+import { RepositoryLocks } from '../core/snapshots/repository-locks.ts'
 import { SnapshotFiles } from '../core/snapshots/snapshot-files.ts'
 import { SnapshotJournal } from '../core/snapshots/snapshot-journal.ts'
 import { SnapshotMaps } from '../core/snapshots/snapshot-maps.ts'
@@ -30,7 +31,7 @@ import { StaticInventory } from '../inventory/static/static-inventory.ts'
 import { acquireFlock, filesystemStatus, holdBeneath, readMounts } from '../native/index.ts'
 import { provide } from './provide.ts'
 
-/** How long a request waits for a VM's lock before it is told that the VM is busy. */
+/** How long a request waits for each of a VM's locks before it is told that the VM is busy. */
 const LOCK_PATIENCE_MS = 60_000
 
 const INVENTORY: InjectionToken<Inventory> = Symbol('Inventory')
@@ -102,8 +103,18 @@ export function provideCore(
   provide(container, Quiesce, () => new Quiesce(config.quiesce, logger))
   provide(
     container,
+    RepositoryLocks,
+    () =>
+      new RepositoryLocks(
+        { locks: { acquire: acquireFlock }, guard: get(MountGuard), hold: holdBeneath, log: logger },
+        LOCK_PATIENCE_MS,
+      ),
+  )
+  provide(
+    container,
     SnapshotFiles,
-    () => new SnapshotFiles(get(MountGuard), holdBeneath, get(MountWatches), get(Quiesce)),
+    () =>
+      new SnapshotFiles(get(MountGuard), holdBeneath, get(MountWatches), get(Quiesce), get(RepositoryLocks)),
   )
   provide(
     container,
@@ -134,6 +145,7 @@ export function provideCore(
         watches: get(MountWatches),
         store: get(SnapshotStore),
         locks: get(VmLocks),
+        repositoryLocks: get(RepositoryLocks),
         files: get(SnapshotFiles),
         plain: new PlainAdoption(
           get(RepositoryCatalogue),

@@ -14,12 +14,19 @@ export async function addToIndex(
   vmId: string,
   record: SnapshotRecord,
 ): Promise<boolean> {
-  return locks.hold(vmId, async () => {
-    const before = await store.read(vmId)
-    if (before.snapshots.some(({ id }) => id === record.id)) return false
-    await store.write({ ...before, snapshots: [...before.snapshots, record].sort(byTime) })
-    return true
-  })
+  return locks.hold(vmId, () => addWithLock(store, vmId, record))
+}
+
+/** As `addToIndex`, for who holds the VM's lock. @throws STORE_FAILED */
+export async function addWithLock(
+  store: SnapshotStore,
+  vmId: string,
+  record: SnapshotRecord,
+): Promise<boolean> {
+  const before = await store.read(vmId)
+  if (before.snapshots.some(({ id }) => id === record.id)) return false
+  await store.write({ ...before, snapshots: [...before.snapshots, record].sort(byTime) })
+  return true
 }
 
 function byTime(left: SnapshotRecord, right: SnapshotRecord): number {

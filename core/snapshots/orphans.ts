@@ -3,9 +3,10 @@ import type { Inventory, InventoryListing } from '../inventory.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { type MountedRepository, mountedRepository } from '../repositories/mounted-repository.ts'
-import { addToIndex } from './add-to-index.ts'
+import { addWithLock } from './add-to-index.ts'
 import { placeManifest } from './place-manifest.ts'
 import type { PlainAdoption } from './plain-adoption.ts'
+import type { RepositoryLocks } from './repository-locks.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 import { type FolderState, type SurveyedFolder, surveySnapshots } from './snapshot-survey.ts'
@@ -35,6 +36,7 @@ export interface OrphansParts {
   readonly watches: MountWatches
   readonly store: SnapshotStore
   readonly locks: VmLocks
+  readonly repositoryLocks: RepositoryLocks
   readonly files: SnapshotFiles
   readonly plain: PlainAdoption
 }
@@ -87,7 +89,7 @@ export class Orphans {
    * @throws SNAPSHOT_NOT_FOUND, ORPHAN_REFUSED, VM_BUSY, REPOSITORY_NOT_MOUNTED
    */
   async adopt(id: string, vmId?: string, signal?: AbortSignal): Promise<string> {
-    const { inventory, store, locks, plain } = this.#parts
+    const { inventory, plain } = this.#parts
     const found = await this.#find(id, signal)
     if (found.state === 'deleting' || found.state === 'unfinished')
       throw refused(id, `${found.reason}; remove it`)
@@ -95,7 +97,19 @@ export class Orphans {
     if (found.state !== 'whole') return plain.adopt(found, listing, vmId, signal)
     if (vmId !== undefined && vmId !== found.vmId)
       throw refused(id, `its snapshot.json says that it is of VM ${found.vmId}`)
-    const { folder, home } = found.parts[0]!
+    await this.#withLocks(found, 'adopted', (again) => this.#adoptWhole(again, listing), signal)
+    return found.vmId!
+  }
+
+  /** Removes an orphan's files for good. @throws SNAPSHOT_NOT_FOUND, ORPHAN_REFUSED, VM_BUSY, REPOSITORY_READ_ONLY */
+  async remove(id: string, signal?: AbortSignal): Promise<void> {
+    const found = await this.#find(id, signal)
+    const remove = (again: Orphan) => this.#parts.files.removeFolders(id, rootsOf(again), `orphan ${id}`)
+    await this.#withLocks(found, 'removed', remove, signal)
+  }
+
+  async #adoptWhole({ id, vmId, parts }: Orphan, listing: InventoryListing): Promise<void> {
+    const { folder, home } = parts[0]!
     const placement = placeManifest(
       folder.manifest!,
       home,
@@ -106,27 +120,40 @@ export class Orphans {
     if ('notMounted' in placement) {
       throw refused(id, `it has disks in '${placement.notMounted.mountPoint}': mount that first`)
     }
-    await addToIndex(store, locks, found.vmId!, placement.record)
-    return found.vmId!
+    await addWithLock(this.#parts.store, vmId!, placement.record)
   }
 
-  /** Removes an orphan's files for good. @throws SNAPSHOT_NOT_FOUND, VM_BUSY, REPOSITORY_READ_ONLY */
-  async remove(id: string, signal?: AbortSignal): Promise<void> {
-    const { locks, files } = this.#parts
-    const { vmId } = await this.#find(id, signal)
-    await locks.hold(
-      vmId ?? `orphan ${id}`,
-      async () => {
-        // Again, with the lock: a server may have taken it in meanwhile.
-        const { parts } = await this.#find(id, signal)
-        await files.removeFolders(
-          id,
-          parts.map(({ home }) => home.root),
-          `orphan ${id}`,
-        )
-      },
-      signal,
-    )
+  /**
+   * Runs `work` on what the orphan is when its VM's locks are held: another server, on this host or another, may have
+   * been making it, taking it in or deleting it.
+   */
+  async #withLocks(
+    before: Orphan,
+    wanted: Deed,
+    work: (now: Orphan) => Promise<void>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { locks, repositoryLocks, watches } = this.#parts
+    const { id, vmId } = before
+    const roots = rootsOf(before)
+    const lookAgain = async () => {
+      const now = await this.#find(id, signal)
+      if (now.state !== before.state || now.vmId !== vmId || rootsOf(now).join('\n') !== roots.join('\n')) {
+        throw refused(id, changedMeanwhile(before, now), wanted)
+      }
+      await work(now)
+    }
+    // Nobody else has the locks of an unknown VM: that of the database is for two commands at once.
+    const locked =
+      vmId === undefined
+        ? lookAgain
+        : () =>
+            watches.call(
+              roots,
+              (either) => repositoryLocks.hold(roots, vmId, lookAgain, either, { evenIfFull: true }),
+              signal,
+            )
+    await locks.hold(vmId ?? `orphan ${id}`, locked, signal)
   }
 
   async #find(id: string, signal: AbortSignal | undefined): Promise<Orphan> {
@@ -166,6 +193,18 @@ function orphan(id: string, parts: readonly OrphanPart[]): Orphan {
   }
 }
 
-export function refused(id: string, why: string): DiskferryError {
-  return new DiskferryError('ORPHAN_REFUSED', `snapshot ${id} can't be adopted: ${why}`)
+type Deed = 'adopted' | 'removed'
+
+export function refused(id: string, why: string, wanted: Deed = 'adopted'): DiskferryError {
+  return new DiskferryError('ORPHAN_REFUSED', `snapshot ${id} can't be ${wanted}: ${why}`)
+}
+
+function changedMeanwhile(before: Orphan, now: Orphan): string {
+  return now.state === 'whole'
+    ? `another server has finished it meanwhile, it was ${before.state} and is whole now; on a shared repository leave it to the other host`
+    : `another server is at work on it, it was ${before.state} and is ${now.state} now; look at \`diskferry orphans list\` and try again`
+}
+
+function rootsOf({ parts }: Orphan): readonly string[] {
+  return parts.map(({ home }) => home.root)
 }

@@ -11,8 +11,11 @@ import type { MountWatches } from '../mounts/mount-watches.ts'
 import { isNotResponding } from '../mounts/not-responding.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
+import { HeldFolders } from './held-folders.ts'
 import { lastingInode } from './recorded-file.ts'
+import type { RepositoryLocks } from './repository-locks.ts'
 import {
+  isSnapshotThere,
   makeSnapshotFolder,
   removeSnapshotFolder,
   retireSnapshotFolder,
@@ -34,14 +37,22 @@ export class SnapshotFiles {
   readonly #hold: HoldBeneath
   readonly #watches: MountWatches
   readonly #quiesce: Quiesce
+  readonly #locks: RepositoryLocks
   /** Ids of snapshots whose files are being made, also when nobody waits for them any more. */
   readonly #making = new Set<string>()
 
-  constructor(guard: MountGuard, hold: HoldBeneath, watches: MountWatches, quiesce: Quiesce) {
+  constructor(
+    guard: MountGuard,
+    hold: HoldBeneath,
+    watches: MountWatches,
+    quiesce: Quiesce,
+    locks: RepositoryLocks,
+  ) {
     this.#guard = guard
     this.#hold = hold
     this.#watches = watches
     this.#quiesce = quiesce
+    this.#locks = locks
   }
 
   /**
@@ -49,8 +60,8 @@ export class SnapshotFiles {
    * hooks for that, writes `snapshot.json` beside them and syncs the folders. After an error there may be files: `remove` takes them away.
    *
    * @returns the record with the sizes that the clones really have
-   * @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, REPOSITORY_FULL, REPOSITORY_READ_ONLY, QUIESCE_FAILED,
-   * CLONE_FAILED, ABORTED
+   * @throws VM_BUSY, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, REPOSITORY_FULL, REPOSITORY_READ_ONLY,
+   * QUIESCE_FAILED, CLONE_FAILED, ABORTED
    */
   make(
     vmId: string,
@@ -60,10 +71,12 @@ export class SnapshotFiles {
   ): Promise<SnapshotRecord> {
     return this.#watches.run(
       rootsOf(draft),
+      // All of it is in here, since it goes on when nobody waits for it any more: the locks are held until it has ended.
       async (either) => {
         this.#making.add(draft.id)
         try {
-          return await this.#make(vmId, draft, tasks, either)
+          const work = () => this.#make(vmId, draft, tasks, either)
+          return await this.#locks.hold(rootsOf(draft), vmId, work, either)
         } finally {
           this.#making.delete(draft.id)
         }
@@ -87,8 +100,13 @@ export class SnapshotFiles {
     }
   }
 
-  /** Removes all files of a snapshot, as far as they are there. @throws as `assertRemovable` */
-  async remove(vmId: string, record: SnapshotRecord): Promise<void> {
+  /**
+   * Removes all files of a snapshot, as far as they are there.
+   *
+   * @param patienceMs how long to wait for the VM's locks in the repositories
+   * @throws VM_BUSY; as `assertRemovable`
+   */
+  async remove(vmId: string, record: SnapshotRecord, patienceMs?: number): Promise<void> {
     if (this.#making.has(record.id)) {
       throw new DiskferryError(
         'REPOSITORY_NOT_RESPONDING',
@@ -96,7 +114,16 @@ export class SnapshotFiles {
       )
     }
     await this.assertRemovable(record)
-    await this.removeFolders(record.id, rootsOf(record), `VM ${vmId}`)
+    const roots = rootsOf(record)
+    const remove = () => this.removeFolders(record.id, roots, `VM ${vmId}`)
+    // A snapshot that was never begun, for want of the locks, must not wait for them again to be forgotten.
+    if (!(await this.#isBegun(record.id, roots))) return await remove()
+    await this.#watches.call(roots, (either) =>
+      this.#locks.hold(roots, vmId, remove, either, {
+        evenIfFull: true,
+        ...(patienceMs !== undefined && { patienceMs }),
+      }),
+    )
   }
 
   /**
@@ -118,6 +145,14 @@ export class SnapshotFiles {
     } catch (error) {
       throw backendFailure(error, 'INTERNAL', `${whose}: the files of snapshot ${id} can't be removed`)
     }
+  }
+
+  /** Has it a folder in any of these repositories? */
+  async #isBegun(id: string, roots: readonly string[]): Promise<boolean> {
+    const found = roots.map((root) =>
+      this.#watches.run([root], () => isSnapshotThere(root, id, this.#guard, this.#hold)),
+    )
+    return (await Promise.all(found)).includes(true)
   }
 
   async #make(
@@ -262,22 +297,4 @@ function firstTaskByRoot(tasks: readonly CloneTask[]): ReadonlyMap<string, Clone
 /** The repositories that hold a part of a snapshot, by their folders. */
 export function rootsOf(record: SnapshotRecord): readonly string[] {
   return [...new Set(record.disks.map((disk) => disk.root))]
-}
-
-/** The folder of the new snapshot in each repository, held until it is made. */
-class HeldFolders implements AsyncDisposable {
-  readonly #folders = new Map<string, HeldPath>()
-
-  add(root: string, folder: HeldPath): void {
-    this.#folders.set(root, folder)
-  }
-
-  /** A path through the descriptor. */
-  of(root: string): string {
-    return this.#folders.get(root)!.path
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const folder of this.#folders.values()) await folder[Symbol.asyncDispose]()
-  }
 }

@@ -43,6 +43,23 @@ export async function makeSnapshotFolder(
   return await hold(root, folder)
 }
 
+/** Is there anything by the name of a snapshot's folder? @throws REPOSITORY_NOT_MOUNTED, or the system's error */
+export async function isSnapshotThere(
+  root: string,
+  snapshotId: string,
+  guard: MountGuard,
+  hold: HoldBeneath,
+): Promise<boolean> {
+  await guard.assertMounted(root)
+  try {
+    await using _folder = await hold(root, snapshotFolder(root, snapshotId))
+  } catch (error) {
+    // Whatever else is wrong is told by who removes it.
+    return systemCode(error) !== 'ENOENT'
+  }
+  return true
+}
+
 /**
  * Makes of a snapshot's folder something that nobody takes for a snapshot; does nothing where it is gone already.
  *

@@ -32,15 +32,19 @@ export class SnapshotJournal {
     this.#quiesce = quiesce
   }
 
-  /** The VM's record, with what a killed program left behind cleared away as far as that can be done now. */
-  async settled(vmId: string): Promise<VmRecord> {
+  /**
+   * The VM's record, with what a killed program left behind cleared away as far as that can be done now.
+   *
+   * @param patienceMs how long to wait for each lock that this takes
+   */
+  async settled(vmId: string, patienceMs?: number): Promise<VmRecord> {
     const record = await this.#store.read(vmId)
     if (record.snapshots.every((snapshot) => snapshot.state === 'ready')) return record
     faultPoint('recover.found')
     const kept: SnapshotRecord[] = []
     for (const snapshot of record.snapshots) {
       await this.#release(vmId, snapshot)
-      if (snapshot.state === 'ready' || !(await this.#clear(vmId, snapshot))) kept.push(snapshot)
+      if (snapshot.state === 'ready' || !(await this.#clear(vmId, snapshot, patienceMs))) kept.push(snapshot)
     }
     faultPoint('recover.removed')
     const settled = { ...record, snapshots: kept }
@@ -99,7 +103,8 @@ export class SnapshotJournal {
       try {
         const { snapshots } = await this.#store.read(vmId)
         if (snapshots.every((snapshot) => snapshot.state === 'ready')) continue
-        await this.#locks.hold(vmId, () => this.settled(vmId), undefined, RECOVERY_PATIENCE_MS)
+        const settle = () => this.settled(vmId, RECOVERY_PATIENCE_MS)
+        await this.#locks.hold(vmId, settle, undefined, RECOVERY_PATIENCE_MS)
       } catch (error) {
         this.#log.warn(
           { vm: vmId, err: error },
@@ -116,10 +121,10 @@ export class SnapshotJournal {
     await this.#quiesce.release(subjectOf(vmId, snapshot))
   }
 
-  async #clear(vmId: string, snapshot: SnapshotRecord): Promise<boolean> {
+  async #clear(vmId: string, snapshot: SnapshotRecord, patienceMs?: number): Promise<boolean> {
     const fields = { vm: vmId, snapshot: snapshot.id, state: snapshot.state }
     try {
-      await this.#files.remove(vmId, snapshot)
+      await this.#files.remove(vmId, snapshot, patienceMs)
       this.#log.info(fields, 'the files of an unfinished snapshot were removed')
       return true
     } catch (error) {

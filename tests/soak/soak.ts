@@ -17,6 +17,7 @@ import { MemoryWatch } from '../support/memory-watch.ts'
 import type { Random } from '../support/random.ts'
 import { RandomGuest } from '../support/random-guest.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { snapshotFolders } from '../support/snapshot-folders.ts'
 
 const MIB = 1024 * 1024
 const KEPT_SNAPSHOTS = 5
@@ -143,7 +144,7 @@ export class Soak implements AsyncDisposable {
   /** Deletes everything, and looks for what is left. @throws when anything is */
   async end(): Promise<void> {
     await this.#client.json('DELETE', `/api/v1/vms/${VM.id}/snapshots`)
-    const left = await readdir(join(this.#options.mountPoint, 'CoriolisSnapshots'))
+    const left = await snapshotFolders(this.#options.mountPoint)
     if (left.length > 0) throw new Error(`left over after the end: ${left.join(', ')}`)
   }
 
@@ -238,7 +239,7 @@ export class Soak implements AsyncDisposable {
       .slice(Math.max(0, this.#known.length - KEPT_SNAPSHOTS))
       .filter((id) => !listed.includes(id))
     if (lost.length > 0) throw new Error(`after a kill, snapshots are lost: ${lost.join(', ')}`)
-    const folders = await readdir(join(this.#options.mountPoint, 'CoriolisSnapshots'))
+    const folders = await snapshotFolders(this.#options.mountPoint)
     const strays = folders.filter((name) => !listed.includes(name))
     if (strays.length > 0) throw new Error(`after a kill, files are left over: ${strays.join(', ')}`)
     this.#known = listed

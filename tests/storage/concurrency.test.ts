@@ -4,7 +4,6 @@
  */
 
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type AgentVm,
@@ -17,6 +16,7 @@ import { BusyClient, type Ledger } from '../support/busy-client.ts'
 import { MemoryWatch } from '../support/memory-watch.ts'
 import { Random } from '../support/random.ts'
 import { databaseFile, startServer } from '../support/server.ts'
+import { snapshotFolders } from '../support/snapshot-folders.ts'
 import { storageTest } from '../support/storage-test.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
@@ -69,9 +69,9 @@ storageTest(
       const times = listed.map(({ created_at }) => created_at)
       assert.deepEqual(times, [...new Set(times)].sort(), 'each is later than the one before')
     }
-    assert.deepEqual((await readdir(join(mount, 'CoriolisSnapshots'))).sort(), left.map(([id]) => id).sort())
+    assert.deepEqual(await snapshotFolders(mount), left.map(([id]) => id).sort())
     for (const { id } of vms) await apiOne.json('DELETE', `/api/v1/vms/${id}/snapshots`)
-    assert.deepEqual(await readdir(join(mount, 'CoriolisSnapshots')), [])
+    assert.deepEqual(await snapshotFolders(mount), [])
 
     const counts = Object.entries(BusyClient.sum(clients)).map(([what, count]) => `${what} ${count}`)
     t.diagnostic(`${ledger.created.size} snapshots made; ${counts.join(', ')}`)

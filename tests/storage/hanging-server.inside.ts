@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ApiClient } from '../support/api-client.ts'
+import { snapshotFolders } from '../support/snapshot-folders.ts'
 import { machineTest } from '../vm/inside/machine-test.ts'
 import { mountKind } from '../vm/inside/mount-kind.ts'
 import { type Answer, ask, eventually, layMachine, type Machine, silentLab } from './silent-lab.ts'
@@ -248,7 +249,7 @@ async function appearing(folder: string, known: string, pattern: RegExp): Promis
 
 /** Nothing but these snapshots is in a folder of snapshots, and nothing unfinished in them. */
 async function assertOnly(folder: string, ids: readonly string[]): Promise<void> {
-  assert.deepEqual((await readdir(folder)).sort(), [...ids].sort())
+  assert.deepEqual(await snapshotFolders(dirname(folder)), [...ids].sort())
   for (const id of ids) {
     const names = (await readdir(join(folder, id))).filter((name) => name.startsWith('.'))
     assert.deepEqual(names, [])

@@ -1,7 +1,7 @@
 /** A repository whose disk breaks: an error that says so, never wrong bytes, and everything works after the repair. */
 
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Disk } from '../../conformance/guest/disk.ts'
@@ -10,6 +10,7 @@ import { pullDisk } from '../support/ancestor-client.ts'
 import type { RemoteSnapshot } from '../support/api-client.ts'
 import { command } from '../support/command.ts'
 import { type Lab, openLab } from '../support/lab.ts'
+import { snapshotFolders } from '../support/snapshot-folders.ts'
 import { type FailingDisk, failingDisk } from '../vm/inside/failing-disk.ts'
 import { unmount } from '../vm/inside/unmount.ts'
 
@@ -63,7 +64,7 @@ for (const { filesystem, mkfs, mountOptions } of [
     assert.ok((await readFile(file)).equals(content))
     const third = await lab.client.createSnapshot(VM.id)
     for (const { id } of [first, second, third]) await lab.client.deleteSnapshot(VM.id, id)
-    assert.deepEqual(await readdir(join(MOUNT, 'CoriolisSnapshots')), [])
+    assert.deepEqual(await snapshotFolders(MOUNT), [])
   })
 }
 

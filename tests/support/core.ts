@@ -17,6 +17,7 @@ import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
 import { type RetentionOptions, RetentionService } from '../../core/retention/retention-service.ts'
 import { DiskMaps } from '../../core/snapshots/disk-maps.ts'
+import { RepositoryLocks } from '../../core/snapshots/repository-locks.ts'
 import { SnapshotFiles } from '../../core/snapshots/snapshot-files.ts'
 import { SnapshotJournal } from '../../core/snapshots/snapshot-journal.ts'
 import { SnapshotMaps } from '../../core/snapshots/snapshot-maps.ts'
@@ -41,6 +42,7 @@ export interface CoreOptions {
   readonly vms: readonly TestVm[]
   readonly dbFile: string
   readonly lockPatienceMs?: number
+  readonly repositoryLockPatienceMs?: number
   readonly backends?: readonly unknown[]
   readonly requireMountPoint?: boolean
   readonly auditLimits?: Partial<AuditLimits>
@@ -86,7 +88,11 @@ export async function makeCore(options: CoreOptions) {
   const vms = new VmCatalogue(inventory, repositories, guard, watches, storedSnapshotIds(store))
   const log = options.log ?? SILENT
   const quiesce = new Quiesce({ timeoutMs: 30_000, required: false, ...options.quiesce }, log)
-  const files = new SnapshotFiles(guard, holdBeneath, watches, quiesce)
+  const repositoryLocks = new RepositoryLocks(
+    { locks: { acquire: acquireFlock }, guard, hold: holdBeneath, log },
+    options.repositoryLockPatienceMs ?? 30_000,
+  )
+  const files = new SnapshotFiles(guard, holdBeneath, watches, quiesce, repositoryLocks)
   const journal = new SnapshotJournal(store, files, locks, log, quiesce)
   const disks = new DiskMaps(registry, guard, holdBeneath, watches)
   const clock = options.clock ?? systemClock
@@ -132,6 +138,7 @@ export async function makeCore(options: CoreOptions) {
     journal,
     files,
     locks,
+    repositoryLocks,
     leases,
     retention,
     snapshots,

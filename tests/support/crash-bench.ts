@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { open, readdir, readFile } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FAULT_POINT_VARIABLE } from '../../core/fault-points.ts'
@@ -10,11 +10,11 @@ import { wrongDifference } from './difference-oracle.ts'
 import { firstDifference } from './disk-model.ts'
 import { Random } from './random.ts'
 import { databaseFile, startServer, type TestServer } from './server.ts'
+import { SNAPSHOTS, snapshotFiles } from './snapshot-folders.ts'
 
 const REFUSING_BACKEND = fileURLToPath(new URL('../fixtures/refusing-backend.ts', import.meta.url))
 const DISK_BYTES = 512 * 1024
 const BLOCK = 4096
-const SNAPSHOTS = 'CoriolisSnapshots'
 
 /** Its two disks lie in two repositories. */
 export const ACROSS = 'vm-across'
@@ -157,13 +157,9 @@ export class CrashBench {
     await this.verifyNothingElse()
   }
 
-  /** All that lies in the folders for snapshots. */
+  /** All that lies in the folders for snapshots, but for the locks. */
   async files(): Promise<readonly string[]> {
-    const folders = this.#mounts.map((mount) => join(mount, SNAPSHOTS))
-    const found = folders.map(async (folder) =>
-      (await readdir(folder, { recursive: true })).map((path) => join(folder, path)),
-    )
-    return (await Promise.all(found)).flat().sort()
+    return (await Promise.all(this.#mounts.map(snapshotFiles))).flat().sort()
   }
 
   /** No file, no folder and no record but those of the expected snapshots. */

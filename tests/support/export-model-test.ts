@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { StorageKind } from '../storage/matrix.ts'
 import { ExportTotals, type ModelFilesystem, playExportModel } from './export-model.ts'
 import { GuestHelper } from './guest-helper.ts'
 import { openLab } from './lab.ts'
 import { seedsFrom } from './random.ts'
+import { snapshotFolders } from './snapshot-folders.ts'
 import { storageTest } from './storage-test.ts'
 
 const MIB = 1024 * 1024
@@ -43,11 +42,7 @@ export async function playExportModels(
   await using helper = new GuestHelper()
   const totals = new ExportTotals()
   for (const seed of seeds) await playExportModel({ ...options, lab, helper, seed }, totals)
-  assert.deepEqual(
-    await readdir(join(mountPoint, 'CoriolisSnapshots')),
-    [],
-    'no deleted snapshot leaves a file',
-  )
+  assert.deepEqual(await snapshotFolders(mountPoint), [], 'no deleted snapshot leaves a file')
   for (const line of report(totals)) t.diagnostic(`${options.kind.name}: ${line}`)
 }
 

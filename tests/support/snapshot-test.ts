@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiskferryError, type ErrorCode } from '../../core/errors.ts'
 import { makeCore, makeDisk, type TestCore } from './core.ts'
+import { SNAPSHOTS, snapshotFolders } from './snapshot-folders.ts'
 import { type StorageTestContext, storageTest } from './storage-test.ts'
 
 export const VM = 'vm-1'
@@ -36,10 +37,6 @@ export function failsWith(code: ErrorCode, pattern = /./) {
   }
 }
 
-export async function snapshotFolders(mount: string): Promise<string[]> {
-  return (await readdir(join(mount, 'CoriolisSnapshots'))).sort()
-}
-
 /** Leaves a filesystem without room for a byte or a name. */
 export function fillUp(mount: string): void {
   const script = `
@@ -53,5 +50,5 @@ sync`
 
 /** Snapshot folders and trial files; the folder for them may stay. */
 export async function leftBehind(mount: string): Promise<string[]> {
-  return (await readdir(mount)).includes('CoriolisSnapshots') ? snapshotFolders(mount) : []
+  return (await readdir(mount)).includes(SNAPSHOTS) ? snapshotFolders(mount) : []
 }

@@ -3,7 +3,8 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClockReading } from '../../../core/leases/lease-clock.ts'
 import { makeCore } from '../../support/core.ts'
-import { failsWith, snapshotFolders, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { snapshotFolders } from '../../support/snapshot-folders.ts'
+import { failsWith, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 
 const HOUR = 3_600_000
 const REQUEST = { holder: 'weekly chain', ttlMs: 24 * HOUR }

@@ -7,7 +7,8 @@ import type { Log } from '../../../core/log.ts'
 import { expiredSnapshots } from '../../../core/retention/retention-policy.ts'
 import type { RetentionOptions } from '../../../core/retention/retention-service.ts'
 import { makeCore, type TestCore } from '../../support/core.ts'
-import { type Bench, snapshotFolders, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { snapshotFolders } from '../../support/snapshot-folders.ts'
+import { type Bench, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 
 const HOUR = 3_600_000
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { DiskferryError } from '../../../core/errors.ts'
 import { makeCore, makeDisk } from '../../support/core.ts'
 import { swapNames } from '../../support/link-swapper.ts'
+import { snapshotFolders } from '../../support/snapshot-folders.ts'
 import {
   type Bench,
   failsWith,
@@ -120,16 +121,19 @@ snapshotTest('a link in the place of a snapshot, its folder or its disk is not s
   assert.equal(opened.size, 8 * MIB)
 })
 
-snapshotTest('deleting a snapshot removes links in it and nothing behind them', async ({ core, dbFile }) => {
-  const { id, disks } = await core.snapshots.create(VM, WHOLE)
-  const folder = dirname(disks[0]!.path)
-  const elsewhere = join(dirname(dbFile), 'elsewhere')
-  await mkdir(elsewhere)
-  await writeFile(join(elsewhere, 'kept'), '')
-  await symlink(elsewhere, join(folder, 'link'))
-  await mkdir(join(folder, 'deep/er'), { recursive: true })
-  await symlink(elsewhere, join(folder, 'deep/er/link'))
-  await core.snapshots.delete(VM, id)
-  assert.deepEqual(await readdir(elsewhere), ['kept'])
-  assert.deepEqual(await readdir(dirname(folder)), [])
-})
+snapshotTest(
+  'deleting a snapshot removes links in it and nothing behind them',
+  async ({ core, mount, dbFile }) => {
+    const { id, disks } = await core.snapshots.create(VM, WHOLE)
+    const folder = dirname(disks[0]!.path)
+    const elsewhere = join(dirname(dbFile), 'elsewhere')
+    await mkdir(elsewhere)
+    await writeFile(join(elsewhere, 'kept'), '')
+    await symlink(elsewhere, join(folder, 'link'))
+    await mkdir(join(folder, 'deep/er'), { recursive: true })
+    await symlink(elsewhere, join(folder, 'deep/er/link'))
+    await core.snapshots.delete(VM, id)
+    assert.deepEqual(await readdir(elsewhere), ['kept'])
+    assert.deepEqual(await snapshotFolders(mount), [])
+  },
+)

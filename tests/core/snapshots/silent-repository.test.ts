@@ -14,14 +14,8 @@ import { readMounts } from '../../../native/index.ts'
 import { makeCore } from '../../support/core.ts'
 import { deferred } from '../../support/deferred.ts'
 import { hookProgram } from '../../support/hook-program.ts'
-import {
-  type Bench,
-  failsWith,
-  snapshotFolders,
-  snapshotTest,
-  VM,
-  WHOLE,
-} from '../../support/snapshot-test.ts'
+import { snapshotFolders } from '../../support/snapshot-folders.ts'
+import { type Bench, failsWith, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { silentServer } from '../mounts/silent-server.ts'
 
 const REFUSED = failsWith('REPOSITORY_NOT_RESPONDING')
@@ -117,9 +111,9 @@ snapshotTest(
     const guard = new MountGuard({ list: readMounts }, true)
     const repositories = [{ id: 'repository-0', mountPoint: bench.mount }]
     const inventory = new StaticInventory({ repositories, vms: [] })
-    const { locks, files } = core
+    const { locks, repositoryLocks, files } = core
     const plain = new PlainAdoption(core.repositories, store, locks, watches)
-    const orphans = new Orphans({ inventory, guard, watches, store, locks, files, plain })
+    const orphans = new Orphans({ inventory, guard, watches, store, locks, repositoryLocks, files, plain })
     const marks = database.keyv<string>(INDEX_NAMESPACE)
     const index = new IndexRebuilder({ inventory, guard, watches, store, locks, marks, log: SILENT })
 

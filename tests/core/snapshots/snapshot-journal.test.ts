@@ -3,7 +3,8 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SnapshotRecord } from '../../../core/snapshots/snapshot-record.ts'
 import { makeCore } from '../../support/core.ts'
-import { failsWith, snapshotFolders, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { snapshotFolders } from '../../support/snapshot-folders.ts'
+import { failsWith, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 
 snapshotTest('an aborted create() leaves nothing', async ({ core, mount }) => {
   await assert.rejects(core.snapshots.create(VM, WHOLE, AbortSignal.abort()))

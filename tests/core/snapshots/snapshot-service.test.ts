@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { storageKind } from '../../storage/matrix.ts'
 import { makeCore, makeDisk, writeAt } from '../../support/core.ts'
 import { mountFilesystem } from '../../support/loop-filesystem.ts'
-import { failsWith, MIB, snapshotFolders, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { snapshotFolders } from '../../support/snapshot-folders.ts'
+import { failsWith, MIB, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 
 snapshotTest(
   'create() clones the disk, writes snapshot.json and answers the chunks',

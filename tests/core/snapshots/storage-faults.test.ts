@@ -6,16 +6,8 @@ import { DiskferryError } from '../../../core/errors.ts'
 import { storageKind } from '../../storage/matrix.ts'
 import { makeCore, makeDisk } from '../../support/core.ts'
 import { mountFilesystem } from '../../support/loop-filesystem.ts'
-import {
-  failsWith,
-  fillUp,
-  leftBehind,
-  MIB,
-  snapshotFolders,
-  snapshotTest,
-  VM,
-  WHOLE,
-} from '../../support/snapshot-test.ts'
+import { snapshotFolders } from '../../support/snapshot-folders.ts'
+import { failsWith, fillUp, leftBehind, MIB, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { storageTest } from '../../support/storage-test.ts'
 
 snapshotTest('a full filesystem refuses the snapshot and nothing is left behind', async ({ core, mount }) => {

@@ -17,7 +17,7 @@ export interface MachineMount extends AsyncDisposable {
   /** The same files on the server's side; the mount point itself where there is no server. */
   readonly serverDirectory: string
   /** Left out where there is none. One NFS server serves all exports of the machine. */
-  readonly server?: Pick<Server, 'pause' | 'resume'>
+  readonly server?: Omit<Server, typeof Symbol.asyncDispose>
 }
 
 export interface MountKindOptions {

@@ -17,6 +17,11 @@ const STATE = '/var/lib/nfs'
 const CONTROL = '/proc/fs/nfsd'
 /** Least that the kernel takes. Clients of a server that comes back wait this long before they may open files. */
 const GRACE_SECONDS = '10'
+/**
+ * The lock service for version 3 has a grace period too, of 50 s, in which version 4 gives no locks either:
+ * `locks_in_grace` of fs/lockd/grace.c. The kernel makes of these the least, 3 s: `set_grace_period` of fs/lockd/svc.c.
+ */
+const LOCK_SERVICE = { nlm_timeout: '3', nlm_grace_period: '1' } as const
 
 /**
  * Exports a folder below that of `startNfsServer`.
@@ -65,6 +70,7 @@ async function start(): Promise<StartedServer> {
   await command('mount', ['-t', 'nfsd', 'nfsd', CONTROL])
   await writeFile(join(CONTROL, 'nfsv4leasetime'), GRACE_SECONDS)
   await writeFile(join(CONTROL, 'nfsv4gracetime'), GRACE_SECONDS)
+  for (const [name, value] of Object.entries(LOCK_SERVICE)) await writeFile(`/proc/sys/fs/nfs/${name}`, value)
   // The state of a server that this machine's owner runs outside is none of ours.
   await command('mount', ['-t', 'tmpfs', 'nfs-state', STATE])
   for (const name of ['v4recovery', 'sm', 'sm.bak']) await mkdir(join(STATE, name))
