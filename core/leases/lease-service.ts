@@ -1,5 +1,6 @@
 import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { Log } from '../log.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
@@ -51,6 +52,7 @@ export class LeaseService implements Leases {
       const lease = makeLease(request, this.#parts.clock())
       await this.#writeFiles(vmId, snapshot, lease)
       await this.#parts.store.write(replaced(record, { ...snapshot, lease }))
+      faultPoint('lease.recorded')
       return shownLease(lease, this.#parts.clock()) ?? lease
     })
   }
@@ -60,6 +62,7 @@ export class LeaseService implements Leases {
       await this.#writeFiles(vmId, snapshot, undefined)
       const { lease, ...rest } = snapshot
       if (lease !== undefined) await this.#parts.store.write(replaced(record, rest))
+      faultPoint('lease.forgotten')
     })
   }
 
