@@ -140,6 +140,7 @@ export function provideCore(
           get(SnapshotStore),
           get(VmLocks),
           get(MountWatches),
+          holdBeneath,
         ),
       }),
   )

@@ -11,7 +11,7 @@ import type { MountWatches } from '../mounts/mount-watches.ts'
 import { isNotResponding } from '../mounts/not-responding.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
-import { lastingInode } from './recorded-file.ts'
+import { lastingIdentity } from './recorded-file.ts'
 import {
   makeSnapshotFolder,
   removeSnapshotFolder,
@@ -214,9 +214,13 @@ export class SnapshotFiles {
     if (!Number.isSafeInteger(size)) {
       throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)
     }
-    const inode = lastingInode(status, source.mount)
+    // As everybody will find it from now on.
+    await using clone = await this.#hold(record.root, record.path)
+    if (clone.stats.ino !== status.ino || clone.stats.dev !== status.dev)
+      throw refused('was cloned, and the clone is not where it was put')
     const cloneMs = toMicrosecond(endedMs - beganMs)
-    return { beganMs, endedMs, disk: { ...record, size, cloneMs, ...(inode !== undefined && { inode }) } }
+    const identity = lastingIdentity(clone, source.mount)
+    return { beganMs, endedMs, disk: { ...record, size, cloneMs, ...identity } }
   }
 }
 
