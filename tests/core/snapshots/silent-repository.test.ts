@@ -119,9 +119,18 @@ snapshotTest(
     const inventory = new StaticInventory({ repositories, vms: [] })
     const { locks, files } = core
     const plain = new PlainAdoption(core.repositories, store, locks, watches, holdBeneath)
-    const orphans = new Orphans({ inventory, guard, watches, store, locks, files, plain })
+    const orphans = new Orphans({ inventory, guard, watches, hold: holdBeneath, store, locks, files, plain })
     const marks = database.keyv<string>(INDEX_NAMESPACE)
-    const index = new IndexRebuilder({ inventory, guard, watches, store, locks, marks, log: SILENT })
+    const index = new IndexRebuilder({
+      inventory,
+      guard,
+      watches,
+      hold: holdBeneath,
+      store,
+      locks,
+      marks,
+      log: SILENT,
+    })
 
     await silent.fallSilent()
     const lease = { holder: 'a client', ttlMs: 60_000 }
