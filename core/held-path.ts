@@ -6,6 +6,8 @@ export interface HeldPath extends AsyncDisposable {
   readonly path: string
   /** What it was when it was found. */
   readonly stats: Stats
+  /** When it came into being, nanoseconds since 1970; undefined where the filesystem keeps no such time. */
+  readonly birthTimeNs: bigint | undefined
 }
 
 /**

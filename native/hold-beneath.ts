@@ -4,6 +4,7 @@ import { constants as system } from 'node:os'
 import { join, relative, sep } from 'node:path'
 import { promisify } from 'node:util'
 import { systemCode } from 'diskferry/core'
+import { birthTime } from './birth-time.ts'
 import { openat2Beneath } from './openat2.ts'
 import { SystemCallError } from './system-call-error.ts'
 
@@ -29,9 +30,11 @@ export async function holdBeneath(root: string, path: string, find: WayBeneath =
   const handle = await find(folder, names, path)
   try {
     const stats = await handle.stat()
+    const birthTimeNs = await birthTime(handle.fd, path)
     return {
       path: `/proc/${process.pid}/fd/${handle.fd}`,
       stats,
+      birthTimeNs,
       [Symbol.asyncDispose]: () => handle.close(),
     }
   } catch (error) {

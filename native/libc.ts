@@ -21,6 +21,9 @@ export const syncfs = libc.func('int syncfs(int fd)')
 export const renameat2 = libc.func(
   'int renameat2(int old_folder, const char *old_path, int new_folder, const char *new_path, unsigned int flags)',
 )
+export const statx = libc.func(
+  'int statx(int folder, const char *path, int flags, unsigned int mask, void *buffer)',
+)
 export const exit = libc.func('void _exit(int status)')
 export const flock = libc.func('int flock(int fd, int operation)')
 /** glibc has no wrapper for openat2(2). */

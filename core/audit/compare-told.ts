@@ -1,7 +1,7 @@
 import { COMPARE_BLOCK, compareRanges } from '../extents/compare-ranges.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { DiskMaps } from '../snapshots/disk-maps.ts'
-import type { SnapshotRecord } from '../snapshots/snapshot-record.ts'
+import type { DiskRecord, SnapshotRecord } from '../snapshots/snapshot-record.ts'
 import { BlockSample, type ByteRange, blocksIn } from './block-sample.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { unreportedRanges, zeroRanges } from './told-ranges.ts'
@@ -41,7 +41,9 @@ interface TellsOf {
 
 /** One thing that the difference says of one disk: read both files there, and they must be equal. */
 interface Claim extends TellsOf {
-  readonly basePath: string
+  /** Undefined for what has to be zeros. */
+  readonly base: DiskRecord | undefined
+  readonly record: DiskRecord
   /** Of the repositories of both. */
   readonly roots: readonly string[]
   readonly ranges: () => Iterable<ByteRange>
@@ -68,13 +70,15 @@ export async function compareTold(
   const stratum = sample === undefined ? 1 : BlockSample.stratumFor(sample.blocks, blocks)
   observer.planned({ blocks, blocksToRead: Math.ceil(blocks / stratum), stratum })
   const picked = stratum === 1 ? undefined : new BlockSample(stratum, blocks, new SeededRandom(sample!.seed))
-  for (const { basePath, path, roots, ranges, ...tells } of claims) {
+  for (const { base, record, roots, ranges, ...tells } of claims) {
     const toRead = picked === undefined ? ranges() : picked.pick(ranges())
     const compare = async (either: AbortSignal) => {
+      await using baseFile = base === undefined ? undefined : await disks.holdIntact(base)
+      await using file = await disks.holdIntact(record)
       const pieces = paced(toRead, pieceBytes(options.rate), observer, either)
-      for await (const batch of compareRanges(basePath, path, pieces, either)) {
+      for await (const batch of compareRanges(baseFile?.path ?? EMPTY_FILE, file.path, pieces, either)) {
         either.throwIfAborted()
-        for (const { start, length } of batch) await observer.mismatch({ ...tells, path, start, length })
+        for (const { start, length } of batch) await observer.mismatch({ ...tells, start, length })
       }
     }
     await watches.call(roots, compare, signal)
@@ -90,15 +94,15 @@ async function claimsOf(disks: DiskMaps, pair: ComparedPair, signal: AbortSignal
         ? await disks.allocated(disk, { squash: true }, signal)
         : await disks.changed(older, disk, { squash: true }, signal)
     const roots = older === undefined ? [disk.root] : [older.root, disk.root]
-    const of = { disk: disk.name, path: disk.path, backend: disk.backend, roots }
+    const of = { disk: disk.name, path: disk.path, backend: disk.backend, record: disk, roots }
     claims.push(
       {
         ...of,
         told: older === undefined ? 'zero' : 'unchanged',
-        basePath: older?.path ?? EMPTY_FILE,
+        base: older,
         ranges: () => unreportedRanges(map),
       },
-      { ...of, told: 'zero', basePath: EMPTY_FILE, ranges: () => zeroRanges(map) },
+      { ...of, told: 'zero', base: undefined, ranges: () => zeroRanges(map) },
     )
   }
   return claims

@@ -1,4 +1,5 @@
 import { DiskferryError, describe } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { Log } from '../log.ts'
 import type { SnapshotConsistency } from './consistency.ts'
 import { type HookSubject, hookArguments } from './hook-arguments.ts'
@@ -46,14 +47,18 @@ export class Quiesce {
     let reason: string | null
     let result: Result
     try {
+      faultPoint('quiesce.begun')
       reason = await this.#before(subject, signal)
+      faultPoint('quiesce.at-rest')
       result = await work()
+      faultPoint('quiesce.cloned')
     } catch (error) {
       await this.release(subject)
       throw error
     }
     // A guest that could not be woken may have woken by itself before the last clone was made.
     const failure = await this.release(subject)
+    faultPoint('quiesce.released')
     reason ??= failure
     return { result, consistency: reason === null ? 'quiesced' : 'crash', consistencyReason: reason }
   }

@@ -1,4 +1,5 @@
 import { DiskferryError } from '../errors.ts'
+import type { HoldBeneath } from '../held-path.ts'
 import type { Log } from '../log.ts'
 import type { CloneTask } from '../snapshots/snapshot-files.ts'
 import type { SnapshotRecord, VmRecord } from '../snapshots/snapshot-record.ts'
@@ -34,11 +35,13 @@ interface DiskForecast {
 export class StallForecast {
   readonly #options: StallForecastOptions
   readonly #log: Log
+  readonly #hold: HoldBeneath
   readonly #samples = new Map<string, CloneSample[]>()
 
-  constructor(options: StallForecastOptions, log: Log) {
+  constructor(options: StallForecastOptions, log: Log, hold: HoldBeneath) {
     this.#options = options
     this.#log = log
+    this.#hold = hold
   }
 
   /** @throws STALL_TOO_LONG where that is to be refused; ABORTED */
@@ -110,8 +113,10 @@ export class StallForecast {
         : [{ extents: disk.extents, ms: disk.cloneMs }]
     })
     const estimate = (extents: number) => estimateClone(extents, own, this.#samples.get(record.backend) ?? [])
+    await using disk = await this.#hold(source.root, source.file)
+    if (!disk.stats.isFile()) throw new Error(`'${source.file}' is no longer a regular file`)
     let extents = 0
-    for await (const batch of source.backend.extentMap(source.file, signal)) {
+    for await (const batch of source.backend.extentMap(disk.path, signal)) {
       extents += batch.length
       // Where it is refused anyway there is no need to know by how much.
       const decided = this.#options.onLongStall === 'refuse' && estimate(extents) > maxStallMs

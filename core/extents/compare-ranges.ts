@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { shownPath } from '../held-path.ts'
 import type { ChangedRange, ChangedRangeBatch } from '../storage-backend.ts'
 
 /** The unit in which a change is reported; bytes. */
@@ -80,7 +81,9 @@ async function readPiece(
     readFully(target, buffers.target, range.start),
   ])
   if (targetBytes < range.length) {
-    throw new Error(`'${targetFile}' ended at ${range.start + targetBytes} while it was being compared`)
+    throw new Error(
+      `'${shownPath(targetFile)}' ended at ${range.start + targetBytes} while it was being compared`,
+    )
   }
   buffers.base.fill(0, baseBytes)
   return { ...range, ...buffers }

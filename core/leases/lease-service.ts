@@ -1,23 +1,26 @@
 import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
+import type { HoldBeneath } from '../held-path.ts'
 import type { Log } from '../log.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { rootsOf } from '../snapshots/snapshot-files.ts'
-import { snapshotFolder } from '../snapshots/snapshot-folder.ts'
+import { holdSnapshotFolder, snapshotFolder } from '../snapshots/snapshot-folder.ts'
 import type { SnapshotRecord, VmRecord } from '../snapshots/snapshot-record.ts'
 import { findSnapshot } from '../snapshots/snapshot-service.ts'
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts'
 import type { VmLocks } from '../snapshots/vm-locks.ts'
 import type { DeleteOptions, Lease, LeaseRequest, Leases } from './lease.ts'
 import type { Clock } from './lease-clock.ts'
-import { readLeaseFile, removeLeaseFile, writeLeaseFile } from './lease-file.ts'
+import { leaseBeside, removeLeaseFile, writeLeaseFile } from './lease-file.ts'
 import { isLive, type LeaseRecord, makeLease, shownLease } from './lease-record.ts'
 
 export interface LeaseServiceParts {
   readonly store: SnapshotStore
   readonly locks: VmLocks
   readonly guard: MountGuard
+  readonly hold: HoldBeneath
   readonly watches: MountWatches
   readonly clock: Clock
   readonly log: Log
@@ -51,6 +54,7 @@ export class LeaseService implements Leases {
       const lease = makeLease(request, this.#parts.clock())
       await this.#writeFiles(vmId, snapshot, lease)
       await this.#parts.store.write(replaced(record, { ...snapshot, lease }))
+      faultPoint('lease.recorded')
       return shownLease(lease, this.#parts.clock()) ?? lease
     })
   }
@@ -60,6 +64,7 @@ export class LeaseService implements Leases {
       await this.#writeFiles(vmId, snapshot, undefined)
       const { lease, ...rest } = snapshot
       if (lease !== undefined) await this.#parts.store.write(replaced(record, rest))
+      faultPoint('lease.forgotten')
     })
   }
 
@@ -68,15 +73,15 @@ export class LeaseService implements Leases {
     const now = this.#parts.clock()
     if (snapshot.lease !== undefined) return isLive(snapshot.lease, now) ? snapshot.lease : undefined
     for (const root of rootsOf(snapshot)) {
-      const folder = snapshotFolder(root, snapshot.id)
       try {
-        const lease = await this.#parts.watches.run([root], () => readLeaseFile(folder, snapshot.id))
+        const { watches, hold } = this.#parts
+        const lease = await watches.run([root], () => leaseBeside(root, snapshot.id, hold))
         if (lease !== undefined && isLive(lease, now)) return lease
       } catch (error) {
         throw backendFailure(
           error,
           'READ_FAILED',
-          `whether snapshot ${snapshot.id} is leased can't be read in '${folder}'`,
+          `whether snapshot ${snapshot.id} is leased can't be read in '${snapshotFolder(root, snapshot.id)}'`,
         )
       }
     }
@@ -149,20 +154,22 @@ export class LeaseService implements Leases {
     const what = `VM ${vmId}: the lease of snapshot ${snapshot.id} can't be written beside it`
     for (const root of rootsOf(snapshot)) {
       await this.#parts.guard.assertMounted(root)
-      const folder = snapshotFolder(root, snapshot.id)
       try {
-        await this.#parts.watches.run([root], () =>
-          lease === undefined ? removeLeaseFile(folder) : writeLeaseFile(folder, snapshot.id, lease),
-        )
+        await this.#parts.watches.run([root], () => this.#writeFile(root, snapshot.id, lease))
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw backendFailure(error, 'INTERNAL', what)
-        throw new DiskferryError(
-          'SNAPSHOT_DAMAGED',
-          `the files of snapshot ${snapshot.id} are gone, so it can't be leased; delete it and make a full one`,
-          { cause: error },
-        )
+        throw filesGone(snapshot.id, error)
       }
     }
+  }
+
+  /** In the folder that is held: a link in its place leads nowhere. */
+  async #writeFile(root: string, snapshotId: string, lease: LeaseRecord | undefined): Promise<void> {
+    await using folder = await holdSnapshotFolder(root, snapshotId, this.#parts.hold)
+    if (lease !== undefined) {
+      if (folder === undefined) throw filesGone(snapshotId)
+      await writeLeaseFile(folder.path, snapshotId, lease)
+    } else if (folder !== undefined) await removeLeaseFile(folder.path)
   }
 }
 
@@ -182,5 +189,13 @@ function leased(vmId: string, snapshotId: string, lease: LeaseRecord, what: stri
   return new DiskferryError(
     'SNAPSHOT_LEASED',
     `snapshot ${snapshotId} of VM ${vmId} is leased by ${JSON.stringify(lease.holder)} until ${lease.expiresAt}: ${what}`,
+  )
+}
+
+function filesGone(snapshotId: string, cause?: unknown): DiskferryError {
+  return new DiskferryError(
+    'SNAPSHOT_DAMAGED',
+    `the files of snapshot ${snapshotId} are gone, so it can't be leased; delete it and make a full one`,
+    { cause },
   )
 }

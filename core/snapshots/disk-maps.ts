@@ -118,12 +118,20 @@ export class DiskMaps {
    */
   assertIntact(disk: DiskRecord): Promise<void> {
     return this.#watches.run([disk.root], async () => {
-      await using _held = await this.#holdIntact(disk)
+      await using _held = await this.holdIntact(disk)
     })
   }
 
+  /**
+   * A snapshot's file, held for who reads it himself. To be called under the watch of its mount.
+   * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED
+   */
+  holdIntact(disk: DiskRecord): Promise<HeldPath> {
+    return holdIntact(disk, this.#guard, this.#hold)
+  }
+
   async #allocated(disk: DiskRecord, options: MapOptions, signal: AbortSignal): Promise<DiskMap> {
-    await using file = await this.#holdIntact(disk)
+    await using file = await this.holdIntact(disk)
     const list = new RangeList<Kind>(['data', 'zero'])
     for await (const batch of this.#backendOf(disk).extentMap(file.path, signal)) {
       for (const extent of batch) {
@@ -139,8 +147,8 @@ export class DiskMaps {
     options: MapOptions,
     signal: AbortSignal,
   ): Promise<DiskMap> {
-    await using baseFile = await this.#holdIntact(base)
-    await using file = await this.#holdIntact(disk)
+    await using baseFile = await this.holdIntact(base)
+    await using file = await this.holdIntact(disk)
     const files = { base: baseFile.path, target: file.path }
     try {
       const result = await this.#diff(base, disk, files, signal)
@@ -172,8 +180,8 @@ export class DiskMaps {
     options: MapOptions,
     signal: AbortSignal,
   ): Promise<DiskMap> {
-    await using baseFile = base === undefined ? undefined : await this.#holdIntact(base)
-    await using file = await this.#holdIntact(disk)
+    await using baseFile = base === undefined ? undefined : await this.holdIntact(base)
+    await using file = await this.holdIntact(disk)
     const everything = disk.size === 0 ? [] : [{ start: 0, length: disk.size }]
     try {
       const ranges = compareRanges(baseFile?.path ?? EMPTY_FILE, file.path, everything, signal)
@@ -188,7 +196,7 @@ export class DiskMaps {
   }
 
   async #open(disk: DiskRecord, signal: AbortSignal): Promise<FileHandle> {
-    await using file = await this.#holdIntact(disk)
+    await using file = await this.holdIntact(disk)
     let handle: FileHandle
     try {
       handle = await open(file.path, 'r')
@@ -198,10 +206,6 @@ export class DiskMaps {
     if (signal.aborted) await handle.close()
     signal.throwIfAborted()
     return handle
-  }
-
-  #holdIntact(disk: DiskRecord): Promise<HeldPath> {
-    return holdIntact(disk, this.#guard, this.#hold)
   }
 
   async #diff(

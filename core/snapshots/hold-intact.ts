@@ -35,7 +35,7 @@ export async function holdIntact(disk: DiskRecord, guard: MountGuard, hold: Hold
     if (what !== undefined) throw damaged(what, error)
     throw backendFailure(error, 'READ_FAILED', `the snapshot's file '${disk.path}' can't be looked at`)
   }
-  const difference = differenceFromRecord(disk, file.stats)
+  const difference = differenceFromRecord(disk, file)
   if (difference === undefined) return file
   await file[Symbol.asyncDispose]()
   throw damaged(difference)

@@ -2,15 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type Keyv from 'keyv'
 import { describe } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
+import type { HoldBeneath } from '../held-path.ts'
 import type { Inventory, InventoryListing } from '../inventory.ts'
-import { readLeaseFile } from '../leases/lease-file.ts'
+import { leaseBeside } from '../leases/lease-file.ts'
 import type { Log } from '../log.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { type MountedRepository, mountedRepository } from '../repositories/mounted-repository.ts'
 import { addToIndex } from './add-to-index.ts'
 import { placeManifest } from './place-manifest.ts'
-import { snapshotFolder } from './snapshot-folder.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 import { type SurveyedFolder, surveySnapshots } from './snapshot-survey.ts'
 import type { VmLocks } from './vm-locks.ts'
@@ -30,6 +30,7 @@ export interface IndexRebuilderParts {
   readonly inventory: Inventory
   readonly guard: MountGuard
   readonly watches: MountWatches
+  readonly hold: HoldBeneath
   readonly store: SnapshotStore
   readonly locks: VmLocks
   /** What is done, in the same database: a new database knows of nothing that is done. */
@@ -109,12 +110,12 @@ export class IndexRebuilder {
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
     const { id, mountPoint } = found.repository
-    const { marks, guard, watches, log } = this.#parts
+    const { marks, guard, watches, hold, log } = this.#parts
     const fields = { repository: id, mount_point: mountPoint }
     try {
       if ((await marks.get(`repository:${id}`)) !== undefined) return true
       const tally = { snapshots: 0, put_off: 0, orphans: 0 }
-      for await (const folder of surveySnapshots(found.root, await watches.of(found.root), signal)) {
+      for await (const folder of surveySnapshots(found.root, await watches.of(found.root), hold, signal)) {
         tally[await this.#index(folder, found, listing, mounted)] += 1
       }
       // Had it been unmounted meanwhile, an empty folder would have passed for a repository without snapshots.
@@ -139,7 +140,7 @@ export class IndexRebuilder {
     { repositories }: InventoryListing,
     mounted: readonly MountedRepository[],
   ): Promise<'snapshots' | 'put_off' | 'orphans'> {
-    const { store, locks, log } = this.#parts
+    const { store, locks, watches, hold, log } = this.#parts
     const fields = { repository: found.repository.id, snapshot: folder.id, state: folder.state }
     faultPoint('rebuild.read')
     if (folder.state !== 'whole') {
@@ -161,7 +162,7 @@ export class IndexRebuilder {
       )
       return 'put_off'
     }
-    const lease = await readLeaseFile(snapshotFolder(found.root, folder.id), folder.id)
+    const lease = await watches.run([found.root], () => leaseBeside(found.root, folder.id, hold))
     await addToIndex(store, locks, vmId, { ...placement.record, ...(lease !== undefined && { lease }) })
     faultPoint('rebuild.recorded')
     return 'snapshots'

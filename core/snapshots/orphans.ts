@@ -1,4 +1,5 @@
 import { DiskferryError } from '../errors.ts'
+import type { HoldBeneath } from '../held-path.ts'
 import type { Inventory, InventoryListing } from '../inventory.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
@@ -34,6 +35,7 @@ export interface OrphansParts {
   readonly inventory: Inventory
   readonly guard: MountGuard
   readonly watches: MountWatches
+  readonly hold: HoldBeneath
   readonly store: SnapshotStore
   readonly locks: VmLocks
   readonly repositoryLocks: RepositoryLocks
@@ -64,10 +66,10 @@ export class Orphans {
    * @throws INVENTORY_UNREADABLE, STORE_FAILED, REPOSITORY_NOT_RESPONDING, or the system's error
    */
   async list(signal?: AbortSignal): Promise<readonly Orphan[]> {
-    const { inventory, guard, watches } = this.#parts
+    const { inventory, guard, watches, hold } = this.#parts
     const found = new Map<string, OrphanPart[]>()
     for (const home of await this.#mounted(await inventory.read(signal))) {
-      for await (const folder of surveySnapshots(home.root, await watches.of(home.root), signal)) {
+      for await (const folder of surveySnapshots(home.root, await watches.of(home.root), hold, signal)) {
         found.set(folder.id, [...(found.get(folder.id) ?? []), { folder, home }])
       }
       // Had it been unmounted meanwhile, what lies below would have passed for it.

@@ -1,10 +1,13 @@
 import { join } from 'node:path'
+import type { HoldBeneath } from '../held-path.ts'
 import type { InventoryListing, VirtualMachine, VmDisk } from '../inventory.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { RepositoryCatalogue } from '../repositories/repository-catalogue.ts'
+import type { Mount } from '../storage-backend.ts'
 import { diskNames } from '../vms/disk-names.ts'
 import { addToIndex } from './add-to-index.ts'
 import { type Orphan, refused } from './orphans.ts'
+import { differenceFromRecord, type Identity, lastingIdentity } from './recorded-file.ts'
 import { snapshotFolder, syncFolder } from './snapshot-folder.ts'
 import { ADOPTING_NAME, writeManifest } from './snapshot-manifest.ts'
 import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
@@ -17,17 +20,20 @@ export class PlainAdoption {
   readonly #store: SnapshotStore
   readonly #locks: VmLocks
   readonly #watches: MountWatches
+  readonly #hold: HoldBeneath
 
   constructor(
     repositories: RepositoryCatalogue,
     store: SnapshotStore,
     locks: VmLocks,
     watches: MountWatches,
+    hold: HoldBeneath,
   ) {
     this.#repositories = repositories
     this.#store = store
     this.#locks = locks
     this.#watches = watches
+    this.#hold = hold
   }
 
   /**
@@ -46,10 +52,10 @@ export class PlainAdoption {
     const record = await this.#record(orphan, listing, vm)
     signal?.throwIfAborted()
     for (const { home } of orphan.parts) {
-      const folder = snapshotFolder(home.root, orphan.id)
       await this.#watches.run([home.root], async () => {
-        await writeManifest(folder, vm.name, record, ADOPTING_NAME)
-        await syncFolder(folder)
+        await using folder = await this.#hold(home.root, snapshotFolder(home.root, orphan.id))
+        await writeManifest(folder.path, vm.name, record, ADOPTING_NAME)
+        await syncFolder(folder.path)
       })
     }
     await addToIndex(this.#store, this.#locks, vm.name, record)
@@ -59,22 +65,27 @@ export class PlainAdoption {
   async #record(orphan: Orphan, listing: InventoryListing, vm: VirtualMachine): Promise<SnapshotRecord> {
     const resolved = await this.#repositories.resolve(listing, false)
     const parents = new Map(disksOf(vm))
-    const disks = orphan.parts.flatMap(({ folder, home }): readonly DiskRecord[] => {
-      const { repository, root } = home
+    const disks: DiskRecord[] = []
+    for (const { folder, home } of orphan.parts) {
+      const { repository, root, mount } = home
       const { backend, reasons } = resolved.find((known) => known.repository.id === repository.id)!
       if (backend === null)
         throw refused(orphan.id, `'${repository.mountPoint}' can't be used: ${reasons.join('; ')}`)
-      return folder.files.map(({ name, size }) => ({
-        name,
-        size,
-        parentPath: parents.get(name)!.path,
-        path: join(snapshotFolder(root, orphan.id), name),
-        repositoryId: repository.id,
-        repositoryMountPoint: repository.mountPoint,
-        root,
-        backend: backend.manifest.name,
-      }))
-    })
+      for (const { name, size } of folder.files) {
+        const path = join(snapshotFolder(root, orphan.id), name)
+        const disk: DiskRecord = {
+          name,
+          size,
+          parentPath: parents.get(name)!.path,
+          path,
+          repositoryId: repository.id,
+          repositoryMountPoint: repository.mountPoint,
+          root,
+          backend: backend.manifest.name,
+        }
+        disks.push({ ...disk, ...(await this.#identity(orphan.id, disk, mount)) })
+      }
+    }
     const times = orphan.parts.map(({ folder }) => folder.modifiedAt.getTime())
     return {
       id: orphan.id,
@@ -84,6 +95,16 @@ export class PlainAdoption {
       vmFriendlyName: vm.friendlyName,
       disks,
     }
+  }
+
+  /** As of a clone of ours. What changed since the folder was looked at is not what somebody asked to adopt. */
+  #identity(id: string, disk: DiskRecord, mount: Mount): Promise<Identity> {
+    return this.#watches.run([disk.root], async () => {
+      await using file = await this.#hold(disk.root, disk.path)
+      const difference = differenceFromRecord(disk, file)
+      if (difference !== undefined) throw refused(id, `its file of disk ${disk.name} ${difference}`)
+      return lastingIdentity(file, mount)
+    })
   }
 }
 

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { consistencyOf, type SnapshotConsistency } from '../consistency/consistency.ts'
 import { isDiskName } from '../vms/disk-names.ts'
+import { isBirthTime } from './recorded-file.ts'
 
 /** What a `snapshot.json` says, checked. It names no path that anybody goes to. */
 export interface Manifest extends Partial<SnapshotConsistency> {
@@ -21,6 +22,7 @@ export interface ManifestDisk {
   readonly size: number
   readonly backend: string
   readonly inode?: number
+  readonly birthTimeNs?: string
   readonly extents?: number
   readonly cloneMs?: number
 }
@@ -64,7 +66,7 @@ export async function readManifest(file: string, id: string): Promise<Manifest> 
 
 function checkDisk(disk: ManifestDisk): ManifestDisk {
   must(typeof disk === 'object' && disk !== null, 'has a disk that is none')
-  const { name, parentPath, repositoryId, size, backend, inode, extents, cloneMs } = disk
+  const { name, parentPath, repositoryId, size, backend, inode, birthTimeNs, extents, cloneMs } = disk
   must(isDiskName(name), 'has a disk without a usable name')
   const of = `of disk ${JSON.stringify(name)}`
   must(Number.isSafeInteger(size) && size >= 0, `has no usable size ${of}`)
@@ -73,7 +75,9 @@ function checkDisk(disk: ManifestDisk): ManifestDisk {
   must(isWord(backend, 255), `has no usable backend ${of}`)
   const numbers = { inode, extents, cloneMs }
   for (const [key, value] of Object.entries(numbers)) must(isCount(value), `has no usable ${key} ${of}`)
-  return { name, parentPath, repositoryId, size, backend, ...known(numbers) }
+  must(birthTimeNs === undefined || isBirthTime(birthTimeNs), `has no usable birthTimeNs ${of}`)
+  const born = birthTimeNs === undefined ? {} : { birthTimeNs }
+  return { name, parentPath, repositoryId, size, backend, ...known(numbers), ...born }
 }
 
 async function readText(file: string): Promise<string> {

@@ -8,11 +8,11 @@ import { DiskferryError, describe } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
-import { isNotResponding } from '../mounts/not-responding.ts'
+import { untilSilent } from '../mounts/until-silent.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
 import { HeldFolders } from './held-folders.ts'
-import { lastingInode } from './recorded-file.ts'
+import { lastingIdentity } from './recorded-file.ts'
 import type { RepositoryLocks } from './repository-locks.ts'
 import {
   isSnapshotThere,
@@ -249,9 +249,13 @@ export class SnapshotFiles {
     if (!Number.isSafeInteger(size)) {
       throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)
     }
-    const inode = lastingInode(status, source.mount)
+    // As everybody will find it from now on.
+    await using clone = await this.#hold(record.root, record.path)
+    if (clone.stats.ino !== status.ino || clone.stats.dev !== status.dev)
+      throw refused('was cloned, and the clone is not where it was put')
     const cloneMs = toMicrosecond(endedMs - beganMs)
-    return { beganMs, endedMs, disk: { ...record, size, cloneMs, ...(inode !== undefined && { inode }) } }
+    const identity = lastingIdentity(clone, source.mount)
+    return { beganMs, endedMs, disk: { ...record, size, cloneMs, ...identity } }
   }
 }
 
@@ -267,23 +271,6 @@ export function subjectOf(vmId: string, record: SnapshotRecord): HookSubject {
 
 interface Clone extends CloneSpan {
   readonly disk: DiskRecord
-}
-
-/** Does not wait for a repository that fell silent: the guest must not stay at rest for as long as that lasts. */
-async function untilSilent<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  let leave: (() => void) | undefined
-  const silent = new Promise<never>((_, reject) => {
-    leave = () => {
-      if (isNotResponding(signal.reason)) reject(signal.reason)
-    }
-    signal.addEventListener('abort', leave)
-    if (signal.aborted) leave()
-  })
-  try {
-    return await Promise.race([work, silent])
-  } finally {
-    signal.removeEventListener('abort', leave!)
-  }
 }
 
 function firstTaskByRoot(tasks: readonly CloneTask[]): ReadonlyMap<string, CloneTask> {

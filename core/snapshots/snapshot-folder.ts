@@ -7,6 +7,7 @@ import { ensureFolder } from '../repositories/ensure-folder.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import type { Mount } from '../storage-backend.ts'
+import { holdFolder } from './hold-folder.ts'
 import { removeTree } from './remove-tree.ts'
 import { retireManifest } from './snapshot-manifest.ts'
 
@@ -19,6 +20,15 @@ export function snapshotFolder(root: string, snapshotId: string): string {
     throw new DiskferryError('INTERNAL', `${JSON.stringify(snapshotId)} is not a snapshot id`)
   }
   return join(root, SNAPSHOTS_FOLDER, snapshotId)
+}
+
+/** Holds that folder; undefined where there is none. To be called under the watch of its mount. @throws as `holdFolder` */
+export function holdSnapshotFolder(
+  root: string,
+  snapshotId: string,
+  hold: HoldBeneath,
+): Promise<HeldPath | undefined> {
+  return holdFolder(root, snapshotFolder(root, snapshotId), hold)
 }
 
 /**
@@ -71,23 +81,13 @@ export async function retireSnapshotFolder(
   guard: MountGuard,
   hold: HoldBeneath,
 ): Promise<void> {
-  const path = snapshotFolder(root, snapshotId)
   await guard.assertMounted(root)
-  let opened: HeldPath
-  try {
-    opened = await hold(root, path)
-  } catch (error) {
-    // A link or a file in its place is no snapshot, and is removed later.
-    if (NO_FOLDER.has(systemCode(error))) return
-    throw error
-  }
-  await using folder = opened
-  if (!folder.stats.isDirectory()) return
+  // A link or a file in its place is no snapshot, and is removed later.
+  await using folder = await holdSnapshotFolder(root, snapshotId, hold)
+  if (folder === undefined) return
   await retireManifest(folder.path)
   await syncFolder(folder.path)
 }
-
-const NO_FOLDER: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
 
 /**
  * Removes a snapshot's folder with all in it; does nothing where it is gone already. A link in it is removed, never

@@ -2,6 +2,7 @@ import type { SnapshotConsistency } from '../consistency/consistency.ts'
 import { DiskferryError } from '../errors.ts'
 import { isLeaseRecord, type LeaseRecord } from '../leases/lease-record.ts'
 import type { DiskSnapshot } from '../services.ts'
+import { isBirthTime } from './recorded-file.ts'
 
 /** `creating` and `deleting` are steps of the journal: such a snapshot is shown to nobody. */
 export type SnapshotState = 'creating' | 'ready' | 'deleting'
@@ -28,6 +29,11 @@ export interface DiskRecord extends DiskSnapshot {
   readonly cloneMs?: number
   /** Of the clone: a file with another one was put in its place. Absent where such numbers do not last. */
   readonly inode?: number
+  /**
+   * When the clone came into being, nanoseconds since 1970, in decimal: an inode number is given again, this time is
+   * not. Absent where the filesystem has none, or where it is a server's.
+   */
+  readonly birthTimeNs?: string
 }
 
 /** Everything that is known of one VM's snapshots, oldest first: one value in the store, one atomic write. */
@@ -80,7 +86,8 @@ function isDiskRecord(value: unknown): value is DiskRecord {
     ) &&
     Number.isSafeInteger(disk.size) &&
     disk.size >= 0 &&
-    (disk.inode === undefined || Number.isSafeInteger(disk.inode))
+    (disk.inode === undefined || Number.isSafeInteger(disk.inode)) &&
+    (disk.birthTimeNs === undefined || isBirthTime(disk.birthTimeNs))
   )
 }
 

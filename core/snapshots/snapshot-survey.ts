@@ -1,11 +1,13 @@
 import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, systemCode } from '../errors.ts'
+import type { HoldBeneath } from '../held-path.ts'
 import type { MountWatch } from '../mounts/mount-watch.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import { RESERVED_NAMES } from '../vms/disk-names.ts'
+import { holdFolder } from './hold-folder.ts'
 import { type Manifest, readManifest } from './read-manifest.ts'
-import { SNAPSHOT_ID, snapshotFolder } from './snapshot-folder.ts'
+import { holdSnapshotFolder, SNAPSHOT_ID } from './snapshot-folder.ts'
 import { MANIFEST_NAME, RETIRED_NAME, UNFINISHED_NAME } from './snapshot-manifest.ts'
 
 /**
@@ -36,7 +38,8 @@ export interface SurveyedFile {
 
 /**
  * Looks at every folder of a snapshot in a repository, one after the other, and changes nothing. What else lies there,
- * links too, is passed over. Yields nothing where there is no folder for snapshots.
+ * links too, is passed over; what is read is read in a folder that is held. Yields nothing where there is no folder for
+ * snapshots.
  *
  * @param root the repository's folder without links; the caller knows that it is mounted
  * @param watch over its mount; each step is a turn of its own, so that whoever takes long between two keeps none
@@ -45,9 +48,10 @@ export interface SurveyedFile {
 export async function* surveySnapshots(
   root: string,
   watch: MountWatch,
+  hold: HoldBeneath,
   signal?: AbortSignal,
 ): AsyncGenerator<SurveyedFolder> {
-  const folders = survey(root, signal)
+  const folders = survey(root, hold, signal)
   try {
     for (;;) {
       const next = await watch.run(() => folders.next(), signal)
@@ -61,29 +65,34 @@ export async function* surveySnapshots(
 
 async function* survey(
   root: string,
+  hold: HoldBeneath,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<SurveyedFolder, undefined> {
-  const parent = join(root, SNAPSHOTS_FOLDER)
-  if (!(await isFolder(parent))) return
-  for await (const { name } of await opendir(parent)) {
+  await using parent = await holdFolder(root, join(root, SNAPSHOTS_FOLDER), hold)
+  if (parent === undefined) return
+  for await (const { name } of await opendir(parent.path)) {
     signal?.throwIfAborted()
     if (!SNAPSHOT_ID.test(name)) continue
-    const folder = await surveySnapshot(root, name)
+    const folder = await surveySnapshot(root, name, hold)
     if (folder !== undefined) yield folder
   }
 }
 
 /** One of them; undefined when there is no such folder. */
-export async function surveySnapshot(root: string, id: string): Promise<SurveyedFolder | undefined> {
-  const folder = snapshotFolder(root, id)
+async function surveySnapshot(
+  root: string,
+  id: string,
+  hold: HoldBeneath,
+): Promise<SurveyedFolder | undefined> {
+  await using folder = await holdSnapshotFolder(root, id, hold)
+  if (folder === undefined) return undefined
+  const { path, stats } = folder
   try {
-    const status = await lstat(folder)
-    if (!status.isDirectory()) return undefined
-    const { names, files } = await list(folder)
-    const common = { id, root, files, modifiedAt: status.mtime }
-    if (names.has(MANIFEST_NAME)) return { ...common, ...(await whole(join(folder, MANIFEST_NAME), id)) }
+    const { names, files } = await list(path)
+    const common = { id, root, files, modifiedAt: stats.mtime }
+    if (names.has(MANIFEST_NAME)) return { ...common, ...(await whole(join(path, MANIFEST_NAME), id)) }
     for (const [name, state] of HALF_STATES) {
-      if (names.has(name)) return { ...common, state, ...(await asFarAsReadable(join(folder, name), id)) }
+      if (names.has(name)) return { ...common, state, ...(await asFarAsReadable(join(path, name), id)) }
     }
     return { ...common, state: 'plain' }
   } catch (error) {
@@ -125,14 +134,5 @@ async function asFarAsReadable(file: string, id: string) {
     return { manifest: await readManifest(file, id) }
   } catch {
     return {}
-  }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isDirectory()
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false
-    throw error
   }
 }

@@ -31,6 +31,16 @@ export const CRASH_CASES = {
     'create.mapped',
     'create.ready',
   ],
+  quiesce: ['quiesce.begun', 'quiesce.at-rest', 'quiesce.cloned', 'quiesce.released'],
+  lease: [
+    'lease.file-half',
+    'lease.file-half:2',
+    'lease.file-written',
+    'lease.file-named',
+    'lease.file-named:2',
+    'lease.recorded',
+  ],
+  release: ['lease.file-removed', 'lease.file-removed:2', 'lease.forgotten'],
   delete: [
     'delete.marked',
     'remove.retired',

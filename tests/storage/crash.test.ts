@@ -2,11 +2,15 @@
 
 import assert from 'node:assert/strict'
 import type { FaultPoint } from '../../core/fault-points.ts'
-import { ACROSS, BESIDE, REFUSED } from '../support/crash-bench.ts'
+import type { ApiClient } from '../support/api-client.ts'
+import { ACROSS, BESIDE, type CrashBench, REFUSED } from '../support/crash-bench.ts'
 import { crashTest } from '../support/crash-test.ts'
+import { hookProgram } from '../support/hook-program.ts'
 import { CRASH_CASES } from './crash-cases.ts'
 
 const SNAPSHOTS_OF_ACROSS = `/api/v1/vms/${ACROSS}/snapshots`
+const HOLDER = 'chain'
+const LEASE = JSON.stringify({ ttl: '1h', holder: HOLDER })
 
 crashTest(
   'a server killed at any step of create() leaves a snapshot whole or gone',
@@ -128,6 +132,118 @@ crashTest(
     }
   },
 )
+
+crashTest(
+  'a server killed at any step between the hooks lets the guest go on at its next start',
+  async (bench, { signal }) => {
+    await bench.onServer(async (client) => void (await bench.snapshot(client, ACROSS)))
+    const before = await hookProgram(bench.directory, 'before', '')
+    const after = await hookProgram(bench.directory, 'after', '')
+    bench.extraConfig = `[quiesce]\nbefore = [${JSON.stringify(before.path)}, "{vm}"]\nafter = [${JSON.stringify(after.path)}, "{vm}"]\n`
+    let killedWith: { readonly before: number; readonly after: number } | undefined
+    /** What the start of this server has made of the server that was killed. */
+    const recovered = async (client: ApiClient) => {
+      if (killedWith !== undefined) await after.called(killedWith.after + 1)
+      await bench.verify(client)
+      assert.equal((await before.calls()).length, killedWith?.before ?? 0)
+      assert.equal((await after.calls()).length, killedWith === undefined ? 0 : killedWith.after + 1)
+    }
+    for (const fault of CRASH_CASES.quiesce) {
+      signal.throwIfAborted()
+      const earlier = { before: (await before.calls()).length, after: killedWith ? killedWith.after + 1 : 0 }
+      await bench.dieAt(fault, 'POST', SNAPSHOTS_OF_ACROSS, recovered)
+      const ran = { before: (await before.calls()).length, after: (await after.calls()).length }
+      assert.equal(ran.before - earlier.before, fault === 'quiesce.begun' ? 0 : 1, `before, at ${fault}`)
+      assert.equal(ran.after - earlier.after, fault === 'quiesce.released' ? 1 : 0, `after, at ${fault}`)
+      killedWith = ran
+    }
+    await bench.onServer(recovered)
+    assert.deepEqual(new Set([...(await before.calls()), ...(await after.calls())]), new Set([`<${ACROSS}>`]))
+  },
+)
+
+crashTest(
+  'a server killed while it writes a lease leaves the snapshot leased or not, and never by half',
+  async (bench, { signal }) => {
+    let id = ''
+    await bench.onServer(async (client) => {
+      await bench.snapshot(client, BESIDE)
+      id = await bench.snapshot(client, ACROSS)
+    })
+    const lease = `${SNAPSHOTS_OF_ACROSS}/${id}/lease`
+    let last: { readonly fault: string; readonly held: boolean } | undefined
+    /** What is left of the server that was killed; then nobody holds a lease, and nothing of one is there. */
+    const settle = async (client: ApiClient) => {
+      if (last !== undefined) await assertLeased(bench, client, id, last)
+      last = undefined
+      await client.json('DELETE', lease)
+      await bench.verify(client)
+    }
+    for (const fault of CRASH_CASES.lease) {
+      signal.throwIfAborted()
+      await bench.dieAt(fault, 'PUT', lease, settle, LEASE)
+      // One file of a lease is enough to hold it, and until the first has its name there is none.
+      last = { fault, held: fault !== 'lease.file-half' && fault !== 'lease.file-written' }
+    }
+    await bench.onServer(settle)
+    for (const fault of CRASH_CASES.release) {
+      signal.throwIfAborted()
+      await bench.dieAt(fault, 'DELETE', lease, async (client) => {
+        if (last !== undefined) await assertLeased(bench, client, id, last)
+        await client.json('PUT', lease, { body: LEASE })
+        bench.leased.set(id, HOLDER)
+        await bench.verify(client)
+      })
+      bench.leased.delete(id)
+      last = { fault, held: fault !== 'lease.forgotten' }
+    }
+    await bench.onServer(settle)
+  },
+)
+
+crashTest(
+  'a server killed while it renews a lease leaves it held, and the half of a new one goes with the snapshot',
+  async (bench) => {
+    let id = ''
+    await bench.onServer(async (client) => {
+      id = await bench.snapshot(client, ACROSS)
+      await client.json('PUT', `${SNAPSHOTS_OF_ACROSS}/${id}/lease`, { body: LEASE })
+      bench.leased.set(id, HOLDER)
+      await bench.verify(client)
+    })
+    for (const fault of ['lease.file-named:2', 'lease.file-half'] as const) {
+      await bench.dieAt(
+        fault,
+        'PUT',
+        `${SNAPSHOTS_OF_ACROSS}/${id}/lease`,
+        (client) => assertLeased(bench, client, id, { fault, held: true }),
+        LEASE,
+      )
+    }
+    assert.ok((await bench.files()).some((path) => path.endsWith('/.snapshot.lease.json.new')))
+    await bench.onServer(async (client) => {
+      await assertLeased(bench, client, id, { fault: 'the last', held: true })
+      await client.json('DELETE', `${SNAPSHOTS_OF_ACROSS}/${id}?force=true`)
+      bench.forget(ACROSS, id)
+      bench.leased.delete(id)
+      await bench.verify(client)
+    })
+  },
+)
+
+/** A lease that is held keeps the snapshot; one that is not held keeps nobody from anything. */
+async function assertLeased(
+  bench: CrashBench,
+  client: ApiClient,
+  id: string,
+  { fault, held }: { readonly fault: string; readonly held: boolean },
+): Promise<void> {
+  assert.equal(await bench.holderOf(client, ACROSS, id), held ? HOLDER : undefined, fault)
+  if (!held) return
+  const { statusCode, body } = await client.call('DELETE', `${SNAPSHOTS_OF_ACROSS}/${id}`)
+  assert.match(await body.text(), /SNAPSHOT_LEASED/, fault)
+  assert.equal(statusCode, 409)
+}
 
 function survives(fault: string): boolean {
   return fault === ('create.ready' satisfies FaultPoint)

@@ -97,7 +97,7 @@ export async function makeCore(options: CoreOptions) {
   const disks = new DiskMaps(registry, guard, holdBeneath, watches)
   const clock = options.clock ?? systemClock
   const maps = new SnapshotMaps(disks, clock)
-  const leases = new LeaseService({ store, locks, guard, watches, clock, log })
+  const leases = new LeaseService({ store, locks, guard, hold: holdBeneath, watches, clock, log })
   const retention = new RetentionService(
     { store, locks, journal, leases, clock, log },
     { intervalMs: 3_600_000, ...options.retention },
@@ -111,7 +111,7 @@ export async function makeCore(options: CoreOptions) {
     locks,
     disks,
     maps,
-    forecast: new StallForecast({ onLongStall: 'refuse', ...options.forecast }, log),
+    forecast: new StallForecast({ onLongStall: 'refuse', ...options.forecast }, log, holdBeneath),
     leases,
     retention,
     watches,

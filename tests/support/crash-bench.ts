@@ -29,6 +29,10 @@ type Disks = ReadonlyMap<string, Buffer>
 export class CrashBench {
   /** By VM, then by snapshot, oldest first: each disk's bytes. */
   readonly expected = new Map<string, Map<string, Disks>>()
+  /** Holders of leases, by snapshot: each of its folders has the lease's file. */
+  readonly leased = new Map<string, string>()
+  /** Tables of the configuration beside those of the repositories and the VMs. */
+  extraConfig = ''
   readonly directory: string
   readonly #mounts: readonly string[]
   readonly #vms: ReadonlyMap<string, readonly string[]>
@@ -89,13 +93,17 @@ export class CrashBench {
   /** Asks for something of which the server dies at the fault point. */
   async dieAt(
     fault: string,
-    method: 'POST' | 'DELETE',
+    method: 'POST' | 'PUT' | 'DELETE',
     path: string,
     before?: (client: ApiClient) => Promise<void>,
+    body?: string,
   ): Promise<void> {
     await this.onServer(async (client, server) => {
       await before?.(client)
-      await assert.rejects(client.call(method, path), `${method} ${path} passes ${fault}`)
+      await assert.rejects(
+        client.call(method, path, { ...(body !== undefined && { body }) }),
+        `${method} ${path} passes ${fault}`,
+      )
       assert.equal(await server.ended, 'SIGKILL')
     }, fault)
   }
@@ -143,6 +151,21 @@ export class CrashBench {
     return list.map(({ id }) => id)
   }
 
+  /** Who holds a lease of a snapshot; its end must be a time that is yet to come. */
+  async holderOf(client: ApiClient, vm: string, id: string): Promise<string | undefined> {
+    const path = `/api/v1/vms/${vm}/snapshots/${id}/lease`
+    const { statusCode, body } = await client.call('GET', path)
+    const text = await body.text()
+    if (statusCode === 404) {
+      assert.match(text, /LEASE_NOT_FOUND/)
+      return undefined
+    }
+    assert.equal(statusCode, 200, text)
+    const { holder, expires_at } = JSON.parse(text) as Readonly<Record<'holder' | 'expires_at', string>>
+    assert.ok(Date.parse(expires_at) > Date.now(), text)
+    return holder
+  }
+
   /** Every snapshot is there, whole, and compares right; and nothing else is there. */
   async verify(client: ApiClient): Promise<void> {
     for (const vm of this.#vms.keys()) {
@@ -173,6 +196,7 @@ export class CrashBench {
             .add(folder)
             .add(join(folder, basename(path)))
             .add(join(folder, 'snapshot.json'))
+          if (this.leased.has(id)) wanted.add(join(folder, 'snapshot.lease.json'))
         }
       }
     }
@@ -242,6 +266,11 @@ export class CrashBench {
       const uuid = `0004fb00-0006-0000-0000-00000000000${index}`
       return `[[static.vms]]\nname = ${text(name)}\nuuid = ${text(uuid)}\ndisks = [${disks.join(', ')}]\n`
     })
-    return [`[[backends]]\nmodule = ${text(REFUSING_BACKEND)}\n`, ...repositories, ...vms].join('\n')
+    return [
+      this.extraConfig,
+      `[[backends]]\nmodule = ${text(REFUSING_BACKEND)}\n`,
+      ...repositories,
+      ...vms,
+    ].join('\n')
   }
 }

@@ -7,7 +7,7 @@ import { MountGuard } from '../../../core/repositories/mount-guard.ts'
 import { IndexRebuilder } from '../../../core/snapshots/index-rebuilder.ts'
 import { INDEX_NAMESPACE, openDatabase } from '../../../core/store/database.ts'
 import { StaticInventory } from '../../../inventory/static/static-inventory.ts'
-import { readMounts } from '../../../native/index.ts'
+import { holdBeneath, readMounts } from '../../../native/index.ts'
 import { snapshotFolders } from '../../support/snapshot-folders.ts'
 import { type Bench, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { makeWatches } from '../../support/watches.ts'
@@ -111,6 +111,7 @@ async function rebuilder({ core, mount, dbFile }: Bench, { failing = false } = {
     },
     guard: new MountGuard({ list: readMounts }, true),
     watches: makeWatches(),
+    hold: holdBeneath,
     store: core.store,
     locks: core.locks,
     marks,

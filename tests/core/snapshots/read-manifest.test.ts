@@ -19,6 +19,7 @@ const DISK = {
   size: 4096,
   backend: 'xfs',
   inode: 133,
+  birthTimeNs: '1795523770727807955',
   extents: 7,
   cloneMs: 1.25,
 }
@@ -70,6 +71,14 @@ const HOSTILE: readonly (readonly [what: string, manifest: unknown, complaint: R
   ),
   ['without a repository', { ...SOUND, disks: [{ ...DISK, repositoryId: undefined }] }, /repositoryId/],
   ['with an inode that is no number', { ...SOUND, disks: [{ ...DISK, inode: '7' }] }, /inode/],
+  ...[1795523770, '', '-1', '1e9', '0', '9'.repeat(20)].map(
+    (birthTimeNs) =>
+      [
+        `with a birth time of ${JSON.stringify(birthTimeNs)}`,
+        { ...SOUND, disks: [{ ...DISK, birthTimeNs }] },
+        /birthTimeNs/,
+      ] as const,
+  ),
   ['with a reason that is no text', { ...SOUND, consistencyReason: 7 }, /consistencyReason/],
   ['with a backend that is no text', { ...SOUND, disks: [{ ...DISK, backend: ['xfs'] }] }, /backend/],
   ['that is a list', [SOUND], /not a JSON object/],
@@ -89,11 +98,11 @@ describe('readManifest()', () => {
   after(() => rm(folder, { recursive: true }))
 
   it('keeps no path but the one that is only shown', async () => {
-    const { parentPath, name, repositoryId, size, backend, inode, extents, cloneMs } = DISK
+    const { parentPath, name, repositoryId, size, backend, inode, birthTimeNs, extents, cloneMs } = DISK
     const { version: _, ...lasting } = SOUND
     assert.deepEqual(await read(JSON.stringify(SOUND)), {
       ...lasting,
-      disks: [{ name, parentPath, repositoryId, size, backend, inode, extents, cloneMs }],
+      disks: [{ name, parentPath, repositoryId, size, backend, inode, birthTimeNs, extents, cloneMs }],
     })
   })
 

@@ -10,7 +10,7 @@ import { PlainAdoption } from '../../../core/snapshots/plain-adoption.ts'
 import { SnapshotStore } from '../../../core/snapshots/snapshot-store.ts'
 import { INDEX_NAMESPACE, openDatabase, VMS_NAMESPACE } from '../../../core/store/database.ts'
 import { StaticInventory } from '../../../inventory/static/static-inventory.ts'
-import { readMounts } from '../../../native/index.ts'
+import { holdBeneath, readMounts } from '../../../native/index.ts'
 import { makeCore } from '../../support/core.ts'
 import { deferred } from '../../support/deferred.ts'
 import { hookProgram } from '../../support/hook-program.ts'
@@ -112,10 +112,29 @@ snapshotTest(
     const repositories = [{ id: 'repository-0', mountPoint: bench.mount }]
     const inventory = new StaticInventory({ repositories, vms: [] })
     const { locks, repositoryLocks, files } = core
-    const plain = new PlainAdoption(core.repositories, store, locks, watches)
-    const orphans = new Orphans({ inventory, guard, watches, store, locks, repositoryLocks, files, plain })
+    const plain = new PlainAdoption(core.repositories, store, locks, watches, holdBeneath)
+    const orphans = new Orphans({
+      inventory,
+      guard,
+      watches,
+      hold: holdBeneath,
+      store,
+      locks,
+      repositoryLocks,
+      files,
+      plain,
+    })
     const marks = database.keyv<string>(INDEX_NAMESPACE)
-    const index = new IndexRebuilder({ inventory, guard, watches, store, locks, marks, log: SILENT })
+    const index = new IndexRebuilder({
+      inventory,
+      guard,
+      watches,
+      hold: holdBeneath,
+      store,
+      locks,
+      marks,
+      log: SILENT,
+    })
 
     await silent.fallSilent()
     const lease = { holder: 'a client', ttlMs: 60_000 }

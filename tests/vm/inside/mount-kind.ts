@@ -18,6 +18,8 @@ export interface MachineMount extends AsyncDisposable {
   readonly serverDirectory: string
   /** Left out where there is none. One NFS server serves all exports of the machine. */
   readonly server?: Omit<Server, typeof Symbol.asyncDispose>
+  /** Unmounts and mounts what the tests see, not what lies behind a server. */
+  remount(): Promise<void>
 }
 
 export interface MountKindOptions {
@@ -51,8 +53,8 @@ export async function mountKind(
     const mountPoint = join(MOUNTS, `${kind.name}-${disk.name}`)
     const mounted = { kind, mountPoint, device: disk.device, [Symbol.asyncDispose]: dispose }
     if (kind.server === undefined) {
-      await mount(kind.filesystem, disk.device, mountPoint, options, undo)
-      return { ...mounted, serverDirectory: mountPoint }
+      const remount = await mount(kind.filesystem, disk.device, mountPoint, options, undo)
+      return { ...mounted, remount, serverDirectory: mountPoint }
     }
     const parent = kind.server === 'nfs' ? await startNfsServer() : join(MOUNTS, 'smb')
     const serverDirectory = join(parent, disk.name)
@@ -60,9 +62,10 @@ export async function mountKind(
     await mount(kind.disk.filesystem, disk.device, serverDirectory, [], undo, nudge)
     const server = await startServer(kind, serverDirectory, FIRST_SMB_PORT + disk.index)
     undo.push(() => server[Symbol.asyncDispose]())
-    await mount(kind.filesystem, server.source, mountPoint, [...server.mountOptions, ...options], undo)
+    const all = [...server.mountOptions, ...options]
+    const remount = await mount(kind.filesystem, server.source, mountPoint, all, undo)
     undo.push(() => server.resume())
-    return { ...mounted, serverDirectory, server }
+    return { ...mounted, remount, serverDirectory, server }
   } catch (error) {
     await dispose()
     throw error
@@ -88,6 +91,7 @@ function startServer(kind: MachineKind, directory: string, smbPort: number): Pro
     : shareBySmb(directory, kind.shareOptions ?? [], smbPort)
 }
 
+/** @returns what does it again */
 async function mount(
   filesystem: string,
   source: string,
@@ -95,8 +99,15 @@ async function mount(
   options: readonly string[],
   undo: Undo[],
   nudge?: () => Promise<void>,
-): Promise<void> {
-  await mkdir(mountPoint, { recursive: true })
-  await command('mount', ['-t', filesystem, '-o', ['rw', ...options].join(), source, mountPoint])
+): Promise<() => Promise<void>> {
+  const again = async () => {
+    await mkdir(mountPoint, { recursive: true })
+    await command('mount', ['-t', filesystem, '-o', ['rw', ...options].join(), source, mountPoint])
+  }
+  await again()
   undo.push(() => unmount(mountPoint, nudge))
+  return async () => {
+    await unmount(mountPoint, nudge)
+    await again()
+  }
 }
