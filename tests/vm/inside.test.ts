@@ -22,6 +22,8 @@ const WITH_NFS = [
   'conformance/backends-nfs42.inside.ts',
   'storage/hanging-server.inside.ts',
   'storage/mixed-repositories.inside.ts',
+  'storage/recorded-identity.inside.ts',
+  'storage/repository-locks.inside.ts',
   'vm/kinds.inside.ts',
 ]
 const lanes = [
