@@ -1,4 +1,4 @@
-import { close, constants } from 'node:fs'
+import { close, constants, fstat } from 'node:fs'
 import { type FileHandle, open, readFile } from 'node:fs/promises'
 import { constants as system } from 'node:os'
 import { join, relative, sep } from 'node:path'
@@ -12,8 +12,11 @@ const O_PATH = 0o10000000
 const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
 const closeDescriptor = promisify(close)
+const statusOf = promisify(fstat)
 
-export type WayBeneath = (root: FileHandle, names: readonly string[], shown: string) => Promise<FileHandle>
+type Descriptor = Pick<FileHandle, 'fd' | 'close'>
+
+export type WayBeneath = (root: FileHandle, names: readonly string[], shown: string) => Promise<Descriptor>
 
 /**
  * Finds what lies at `path` beneath the folder `root`, both real paths, following no link and staying on the folder's
@@ -29,7 +32,7 @@ export async function holdBeneath(root: string, path: string, find: WayBeneath =
   await using folder = await open(root, FOLDER_FLAGS)
   const handle = await find(folder, names, path)
   try {
-    const stats = await handle.stat()
+    const stats = await statusOf(handle.fd)
     const birthTimeNs = await birthTime(handle.fd, path)
     return {
       path: `/proc/${process.pid}/fd/${handle.fd}`,
@@ -44,7 +47,7 @@ export async function holdBeneath(root: string, path: string, find: WayBeneath =
 }
 
 /** By openat2(2) where the kernel has it (5.6), by a walk where it has not, or where a sandbox refuses the call. */
-async function findBeneath(root: FileHandle, names: readonly string[], shown: string): Promise<FileHandle> {
+async function findBeneath(root: FileHandle, names: readonly string[], shown: string): Promise<Descriptor> {
   try {
     return await findByOpenat2(root, names, shown)
   } catch (error) {
@@ -54,12 +57,8 @@ async function findBeneath(root: FileHandle, names: readonly string[], shown: st
 }
 
 export const findByOpenat2: WayBeneath = async (root, names, shown) => {
-  const descriptor = await openat2Beneath(root.fd, names.join('/') || '.', shown)
-  try {
-    return await open(through(descriptor), O_PATH)
-  } finally {
-    await closeDescriptor(descriptor)
-  }
+  const fd = await openat2Beneath(root.fd, names.join('/') || '.', shown)
+  return { fd, close: () => closeDescriptor(fd) }
 }
 
 /** Folder by folder, each looked up in the one that is held: no name is looked up twice, so none can be swapped. */

@@ -1,9 +1,48 @@
-import { readFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { Mount } from 'diskferry/core'
 
-/** Every mount this process sees, in the kernel's order; proc_pid_mountinfo(5). */
-export async function readMounts(): Promise<readonly Mount[]> {
-  return parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'))
+/** The kernel hands out a page at a time. */
+const PIECE_BYTES = 4096
+
+let file: Promise<FileHandle> | undefined
+let last: Promise<unknown> = Promise.resolve()
+let waiting: Promise<readonly Mount[]> | undefined
+let known: { readonly text: string; readonly mounts: readonly Mount[] } = { text: '', mounts: [] }
+
+/**
+ * Every mount this process sees, in the kernel's order; proc_pid_mountinfo(5). Asked for several times in each request,
+ * so the file stays open, and who asks while it is being read shares the next reading: that begins after all of them
+ * asked. One at a time, because two that read the one open file would get pieces of different tables.
+ *
+ * @throws the system's error
+ */
+export function readMounts(): Promise<readonly Mount[]> {
+  if (waiting !== undefined) return waiting
+  const reading = last.then(() => {
+    waiting = undefined
+    return readTable()
+  })
+  waiting = reading
+  last = reading.catch(() => undefined)
+  return reading
+}
+
+async function readTable(): Promise<readonly Mount[]> {
+  file ??= open('/proc/self/mountinfo').catch((error: unknown) => {
+    file = undefined
+    throw error
+  })
+  const handle = await file
+  const pieces: Buffer[] = []
+  for (let position = 0; ; ) {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(PIECE_BYTES), 0, PIECE_BYTES, position)
+    if (bytesRead === 0) break
+    pieces.push(buffer.subarray(0, bytesRead))
+    position += bytesRead
+  }
+  const text = Buffer.concat(pieces).toString()
+  if (text !== known.text) known = { text, mounts: parseMountinfo(text) }
+  return known.mounts
 }
 
 /**

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseMountinfo, readMounts } from '../../native/mountinfo.ts'
+import { command } from '../support/command.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 test('a line of mountinfo is read with its optional fields and escapes', () => {
   const line =
@@ -34,4 +38,26 @@ test('garbage has no mounts in it', () => {
 
 test('this machine has a root', async () => {
   assert.ok((await readMounts()).some(({ mountPoint }) => mountPoint === '/'))
+})
+
+test('tells whoever asks what is mounted when he asks, however many ask at once', async (t) => {
+  await using folder = await temporaryDirectory('mounts')
+  const mountPoint = join(folder.path, 'tmpfs')
+  await mkdir(mountPoint)
+  t.after(() => command('umount', ['--lazy', '--quiet', mountPoint]).catch(() => undefined))
+  const isMounted = async () => (await readMounts()).some((mount) => mount.mountPoint === mountPoint)
+  let busy = true
+  const others = Promise.all(
+    Array.from({ length: 8 }, async () => {
+      while (busy) assert.ok((await readMounts()).some((mount) => mount.mountPoint === '/'))
+    }),
+  )
+  for (let turn = 0; turn < 20; turn += 1) {
+    await command('mount', ['-t', 'tmpfs', 'none', mountPoint])
+    assert.equal(await isMounted(), true, `turn ${turn}`)
+    await command('umount', [mountPoint])
+    assert.equal(await isMounted(), false, `turn ${turn}`)
+  }
+  busy = false
+  await others
 })
