@@ -12,7 +12,7 @@ import { contentDiff } from '../core/extents/content-diff.ts'
 import { seekExtents } from '../native/index.ts'
 
 const MIB = 1024 * 1024
-const ROUNDS = 5
+const ROUNDS = 8
 
 async function writeFiles(folder: string, sizeMib: number): Promise<readonly [string, string]> {
   const [left, right] = [join(folder, 'left'), join(folder, 'right')]
@@ -53,10 +53,12 @@ function median(values: readonly number[]): number {
 async function measure(name: string, files: readonly [string, string], sizeMib: number, before: () => void) {
   const [diff, cmp]: [number[], number[]] = [[], []]
   for (let round = 0; round < ROUNDS; round++) {
-    before()
-    cmp.push(secondsOfCmp(...files))
-    before()
-    diff.push(await secondsOfDiff(...files))
+    // In turn, so that neither always comes after the other.
+    for (const first of [round % 2 === 0, round % 2 !== 0]) {
+      before()
+      if (first) cmp.push(secondsOfCmp(...files))
+      else diff.push(await secondsOfDiff(...files))
+    }
   }
   const speeds = [median(diff), median(cmp)].map((seconds) => sizeMib / seconds)
   console.log(

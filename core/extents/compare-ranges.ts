@@ -4,8 +4,8 @@ import type { ChangedRange, ChangedRangeBatch } from '../storage-backend.ts'
 
 /** The unit in which a change is reported; bytes. */
 export const COMPARE_BLOCK = 4096
-const PIECE_BYTES = 1024 * 1024
-/** Pieces read ahead: bounds the memory to twice that many mebibytes. */
+const PIECE_BYTES = 2 * 1024 * 1024
+/** Pieces read at once: bounds the memory to twice that many pieces. */
 const PIECES_AHEAD = 4
 const ZEROS = Buffer.alloc(PIECE_BYTES)
 
@@ -32,13 +32,15 @@ export async function* compareRanges(
   ranges: Iterable<Range> | AsyncIterable<Range>,
   signal?: AbortSignal,
 ): AsyncGenerator<ChangedRangeBatch> {
-  await using base = await open(baseFile, 'r')
-  await using target = await open(targetFile, 'r')
+  await using files = new OpenFiles(baseFile, targetFile)
+  // What can't be opened is told even when there is nothing to read.
+  await files.of(0)
   const reading: Promise<Piece>[] = []
+  let turn = 0
   try {
     for await (const piece of splitIntoPieces(ranges)) {
       signal?.throwIfAborted()
-      const next = readPiece(base, target, targetFile, piece)
+      const next = readPiece(files.of(turn++ % PIECES_AHEAD), targetFile, piece)
       // An abandoned piece must not surface as an unhandled rejection; a used one throws where it is awaited.
       next.catch(() => undefined)
       reading.push(next)
@@ -69,12 +71,51 @@ async function* splitIntoPieces(ranges: Iterable<Range> | AsyncIterable<Range>):
   }
 }
 
-async function readPiece(
-  base: FileHandle,
-  target: FileHandle,
-  targetFile: string,
-  range: Range,
-): Promise<Piece> {
+interface OpenPair {
+  readonly base: FileHandle
+  readonly target: FileHandle
+}
+
+/**
+ * The two files, opened once for each piece that is read at once: the kernel guesses for each open file what to read
+ * ahead, and pieces that are read side by side through one would spoil that.
+ */
+class OpenFiles implements AsyncDisposable {
+  readonly #baseFile: string
+  readonly #targetFile: string
+  readonly #pairs: Promise<OpenPair>[] = []
+
+  constructor(baseFile: string, targetFile: string) {
+    this.#baseFile = baseFile
+    this.#targetFile = targetFile
+  }
+
+  of(index: number): Promise<OpenPair> {
+    this.#pairs[index] ??= this.#open()
+    return this.#pairs[index]
+  }
+
+  async #open(): Promise<OpenPair> {
+    const base = await open(this.#baseFile, 'r')
+    try {
+      return { base, target: await open(this.#targetFile, 'r') }
+    } catch (error) {
+      await base.close()
+      throw error
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const outcome of await Promise.allSettled(this.#pairs)) {
+      if (outcome.status === 'rejected') continue
+      await outcome.value.base.close()
+      await outcome.value.target.close()
+    }
+  }
+}
+
+async function readPiece(pair: Promise<OpenPair>, targetFile: string, range: Range): Promise<Piece> {
+  const { base, target } = await pair
   const buffers = { base: Buffer.allocUnsafe(range.length), target: Buffer.allocUnsafe(range.length) }
   const [baseBytes, targetBytes] = await Promise.all([
     readFully(base, buffers.base, range.start),
