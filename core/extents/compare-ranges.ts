@@ -40,6 +40,7 @@ export async function* compareRanges(
   try {
     for await (const piece of splitIntoPieces(ranges)) {
       signal?.throwIfAborted()
+      // That of the piece that was compared last: its buffers are free.
       const next = readPiece(files.of(turn++ % PIECES_AHEAD), targetFile, piece)
       // An abandoned piece must not surface as an unhandled rejection; a used one throws where it is awaited.
       next.catch(() => undefined)
@@ -74,6 +75,8 @@ async function* splitIntoPieces(ranges: Iterable<Range> | AsyncIterable<Range>):
 interface OpenPair {
   readonly base: FileHandle
   readonly target: FileHandle
+  /** Used again for each piece: memory that is new each time costs as much as reading it. */
+  readonly buffers: { readonly base: Buffer; readonly target: Buffer }
 }
 
 /**
@@ -98,7 +101,9 @@ class OpenFiles implements AsyncDisposable {
   async #open(): Promise<OpenPair> {
     const base = await open(this.#baseFile, 'r')
     try {
-      return { base, target: await open(this.#targetFile, 'r') }
+      const target = await open(this.#targetFile, 'r')
+      const buffer = () => Buffer.allocUnsafeSlow(PIECE_BYTES)
+      return { base, target, buffers: { base: buffer(), target: buffer() } }
     } catch (error) {
       await base.close()
       throw error
@@ -115,8 +120,11 @@ class OpenFiles implements AsyncDisposable {
 }
 
 async function readPiece(pair: Promise<OpenPair>, targetFile: string, range: Range): Promise<Piece> {
-  const { base, target } = await pair
-  const buffers = { base: Buffer.allocUnsafe(range.length), target: Buffer.allocUnsafe(range.length) }
+  const { base, target, buffers: whole } = await pair
+  const buffers = {
+    base: whole.base.subarray(0, range.length),
+    target: whole.target.subarray(0, range.length),
+  }
   const [baseBytes, targetBytes] = await Promise.all([
     readFully(base, buffers.base, range.start),
     readFully(target, buffers.target, range.start),
