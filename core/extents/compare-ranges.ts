@@ -40,7 +40,7 @@ export async function* compareRanges(
   try {
     for await (const piece of splitIntoPieces(ranges)) {
       signal?.throwIfAborted()
-      // That of the piece that was compared last: its buffers are free.
+      // The buffers of the piece that was compared last are free again.
       const next = readPiece(files.of(turn++ % PIECES_AHEAD), targetFile, piece)
       // An abandoned piece must not surface as an unhandled rejection; a used one throws where it is awaited.
       next.catch(() => undefined)
@@ -81,7 +81,8 @@ interface OpenPair {
 
 /**
  * The two files, opened once for each piece that is read at once: the kernel guesses for each open file what to read
- * ahead, and pieces that are read side by side through one would spoil that.
+ * ahead, and pieces that are read side by side through one would spoil that. Those after the first are opened through it,
+ * so that they are the same file, whatever has its name by then.
  */
 class OpenFiles implements AsyncDisposable {
   readonly #baseFile: string
@@ -94,14 +95,19 @@ class OpenFiles implements AsyncDisposable {
   }
 
   of(index: number): Promise<OpenPair> {
-    this.#pairs[index] ??= this.#open()
+    this.#pairs[index] ??= index === 0 ? this.#open(this.#baseFile, this.#targetFile) : this.#openAgain()
     return this.#pairs[index]
   }
 
-  async #open(): Promise<OpenPair> {
-    const base = await open(this.#baseFile, 'r')
+  async #openAgain(): Promise<OpenPair> {
+    const { base, target } = await this.of(0)
+    return await this.#open(`/proc/self/fd/${base.fd}`, `/proc/self/fd/${target.fd}`)
+  }
+
+  async #open(baseFile: string, targetFile: string): Promise<OpenPair> {
+    const base = await open(baseFile, 'r')
     try {
-      const target = await open(this.#targetFile, 'r')
+      const target = await open(targetFile, 'r')
       const buffer = () => Buffer.allocUnsafeSlow(PIECE_BYTES)
       return { base, target, buffers: { base: buffer(), target: buffer() } }
     } catch (error) {
