@@ -1,10 +1,13 @@
 /**
  * The speed of the content diff beside cmp(1), on the same two files in the same run: `npm run bench:content-diff`.
- * DIRECTORY and SIZE_MIB from the environment; the files should fit in memory, or neither number says much.
+ * DIRECTORY, SIZE_MIB and ROUNDS from the environment; the files should fit in memory, or neither number says much.
+ *
+ * A disk that others use too may give twice as much in one second as in the next. So the turns are short and many, their
+ * order is random, and the quartiles are told beside the medians.
  */
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +15,6 @@ import { contentDiff } from '../core/extents/content-diff.ts'
 import { seekExtents } from '../native/index.ts'
 
 const MIB = 1024 * 1024
-const ROUNDS = 8
 
 async function writeFiles(folder: string, sizeMib: number): Promise<readonly [string, string]> {
   const [left, right] = [join(folder, 'left'), join(folder, 'right')]
@@ -46,28 +48,42 @@ function dropCaches(): void {
   execFileSync('sh', ['-c', 'echo 3 > /proc/sys/vm/drop_caches'])
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+/** MiB/s. */
+interface Speeds {
+  readonly lowerQuartile: number
+  readonly median: number
+  readonly upperQuartile: number
+}
+
+function speedsOf(sizeMib: number, seconds: readonly number[]): Speeds {
+  const ascending = seconds.map((value) => sizeMib / value).sort((a, b) => a - b)
+  const at = (share: number) => ascending[Math.floor((ascending.length - 1) * share)]!
+  return { lowerQuartile: at(0.25), median: at(0.5), upperQuartile: at(0.75) }
+}
+
+function shown({ lowerQuartile, median, upperQuartile }: Speeds): string {
+  return `${median.toFixed(0)} MiB/s (${lowerQuartile.toFixed(0)} to ${upperQuartile.toFixed(0)})`
 }
 
 async function measure(name: string, files: readonly [string, string], sizeMib: number, before: () => void) {
   const [diff, cmp]: [number[], number[]] = [[], []]
-  for (let round = 0; round < ROUNDS; round++) {
-    // In turn, so that neither always comes after the other.
-    for (const first of [round % 2 === 0, round % 2 !== 0]) {
+  for (let round = 0; round < rounds; round++) {
+    const diffFirst = randomInt(2) === 0
+    for (const turnOfDiff of [diffFirst, !diffFirst]) {
       before()
-      if (first) cmp.push(secondsOfCmp(...files))
-      else diff.push(await secondsOfDiff(...files))
+      if (turnOfDiff) diff.push(await secondsOfDiff(...files))
+      else cmp.push(secondsOfCmp(...files))
     }
   }
-  const speeds = [median(diff), median(cmp)].map((seconds) => sizeMib / seconds)
+  const [ours, theirs] = [speedsOf(sizeMib, diff), speedsOf(sizeMib, cmp)]
+  const ratio = ours.median / theirs.median
   console.log(
-    `${name}: content diff ${speeds[0]!.toFixed(0)} MiB/s, cmp ${speeds[1]!.toFixed(0)} MiB/s, ratio ${(speeds[0]! / speeds[1]!).toFixed(2)} (medians of ${ROUNDS})`,
+    `${name}: content diff ${shown(ours)}, cmp ${shown(theirs)}, ratio of the medians of ${rounds} turns ${ratio.toFixed(2)}`,
   )
 }
 
-const { DIRECTORY = tmpdir(), SIZE_MIB = '2048' } = process.env
-const sizeMib = Number(SIZE_MIB)
+const { DIRECTORY = tmpdir(), SIZE_MIB = '512', ROUNDS = '32' } = process.env
+const [sizeMib, rounds] = [Number(SIZE_MIB), Number(ROUNDS)]
 const folder = await mkdtemp(join(DIRECTORY, 'diskferry-bench-'))
 try {
   const files = await writeFiles(folder, sizeMib)
