@@ -31,7 +31,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, ErrorStatus>> = {
   BACKEND_DUPLICATE: SERVER_ERROR,
   BACKEND_INVALID: SERVER_ERROR,
   BERKELEY_DB_INVALID: SERVER_ERROR,
-  CLONE_FAILED: serverError('A disk could not be cloned; nothing of the snapshot was kept.'),
+  CLONE_FAILED: serverError('A disk could not be cloned, so there is no snapshot.'),
   COMPARE_NOT_OLDER: BAD_REQUEST,
   CONFIG_INVALID: SERVER_ERROR,
   DIFF_FAILED: serverError('The two snapshots could not be compared.'),

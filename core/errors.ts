@@ -81,8 +81,12 @@ export class DiskferryError extends Error {
   }
 }
 
-/** The `code` of a system call error (`ENOSPC`, `EROFS`, ...), or undefined for anything else. */
+/**
+ * The `code` of a system call error (`ENOSPC`, `EROFS`, ...), or undefined for anything else. Of several errors that of
+ * the first, which the others followed from.
+ */
 export function systemCode(error: unknown): string | undefined {
+  if (error instanceof AggregateError) return systemCode(error.errors[0])
   if (typeof error !== 'object' || error === null || error instanceof DiskferryError) return undefined
   const { code, errno } = error as { code?: unknown; errno?: unknown }
   return typeof code === 'string' && typeof errno === 'number' ? nameUnnamedErrors(code) : undefined

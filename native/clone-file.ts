@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, link, open, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { describeError, shownPath } from 'diskferry/core'
 import { faultPoint } from '../core/fault-points.ts'
 import { callAsync, ioctlNumber } from './libc.ts'
 import { SystemCallError } from './system-call-error.ts'
@@ -64,7 +65,10 @@ export async function cloneFile(
     await publish(hidden, target)
   } catch (error) {
     await unlink(hidden).catch((cleanup: unknown) => {
-      throw new AggregateError([error, cleanup], `cloning '${source}' failed, and '${hidden}' is left over`)
+      throw new AggregateError(
+        [error, cleanup],
+        `${describeError(error)}; '${shownPath(hidden)}' is left over: ${describeError(cleanup)}`,
+      )
     })
     throw error
   }

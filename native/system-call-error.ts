@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
+import { shownPath } from 'diskferry/core'
 
 /**
  * Neither list has all: only the first has EHOSTDOWN and EREMOTEIO, which network filesystems give, and only the second
@@ -26,7 +27,9 @@ export class SystemCallError extends Error {
   /** @param errno positive, as errno(3) has it */
   constructor(syscall: string, errno: number, path: string, dest?: string) {
     const code = CODE_BY_ERRNO.get(errno) ?? `ERRNO_${errno}`
-    super(`${code}: ${syscall} '${path}'${dest === undefined ? '' : ` -> '${dest}'`}`)
+    // Now, because a person can't know what the descriptor was when it is closed.
+    const names = [path, dest].filter((name) => name !== undefined).map((name) => `'${shownPath(name)}'`)
+    super(`${code}: ${syscall} ${names.join(' -> ')}`)
     this.name = 'SystemCallError'
     this.code = code
     this.errno = -errno

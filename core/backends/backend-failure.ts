@@ -13,6 +13,10 @@ const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
     'the filesystem is read-only: look into the kernel log for the reason, then remount it',
 }
 
+const ADVICE_BY_SYSTEM_CODE: Readonly<Record<string, string>> = {
+  EIO: 'the disk under it fails: look into the kernel log for the reason, and mend it',
+}
+
 const CLIENT_MESSAGE: Readonly<Partial<Record<ErrorCode, string>>> = {
   REPOSITORY_FULL: 'The repository has no space left; nothing was changed.',
   REPOSITORY_READ_ONLY: 'The repository is mounted read-only; nothing was changed.',
@@ -28,8 +32,9 @@ const CLIENT_MESSAGE: Readonly<Partial<Record<ErrorCode, string>>> = {
 export function backendFailure(error: unknown, code: ErrorCode, what: string, signal?: AbortSignal): unknown {
   if (error instanceof DiskferryError) return error
   if (signal?.aborted) return new DiskferryError('ABORTED', `${what}: aborted`, { cause: error })
-  const specific = CODE_BY_SYSTEM_CODE[systemCode(error) ?? ''] ?? code
-  const advice = ADVICE[specific]
+  const systems = systemCode(error) ?? ''
+  const specific = CODE_BY_SYSTEM_CODE[systems] ?? code
+  const advice = ADVICE[specific] ?? ADVICE_BY_SYSTEM_CODE[systems]
   const clientMessage = CLIENT_MESSAGE[specific]
   return new DiskferryError(
     specific,

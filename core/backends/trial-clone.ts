@@ -65,6 +65,10 @@ function reasonsFor(
     case 'ENOSPC':
     case 'EDQUOT':
       return [`the filesystem of '${shown}' is full: free some space`]
+    case 'EIO':
+      return [
+        `the disk under '${shown}' fails: look into the kernel log for the reason, and mend it (${describe(error)})`,
+      ]
     case 'EACCES':
     case 'EPERM':
       return [`this program may not write in '${shown}': ${describe(error)}`]

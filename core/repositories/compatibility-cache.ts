@@ -82,6 +82,8 @@ function folderReason(directory: string, error: unknown): string {
     case 'ENOSPC':
     case 'EDQUOT':
       return `the filesystem of '${directory}' is full: free some space`
+    case 'EIO':
+      return `the disk under '${directory}' fails: look into the kernel log for the reason, and mend it (${describe(error)})`
     default:
       return `the folder for snapshots '${directory}' can't be made or read: ${describe(error)}`
   }

@@ -4,7 +4,7 @@ import { backendFailure } from '../backends/backend-failure.ts'
 import { type CloneSpan, skewOf, stallOf, toMicrosecond } from '../consistency/clone-spans.ts'
 import type { HookSubject } from '../consistency/hook-arguments.ts'
 import type { Quiesce } from '../consistency/quiesce.ts'
-import { DiskferryError, describe } from '../errors.ts'
+import { DiskferryError, describe, systemCode } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
@@ -24,6 +24,9 @@ import {
 } from './snapshot-folder.ts'
 import { markUnfinished, writeManifest } from './snapshot-manifest.ts'
 import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
+
+/** What HoldBeneath throws when something else than a file in the repository has a disk's name by now. */
+const MOVED_CODES: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'])
 
 /** A disk that is to be cloned, with the record that is written before it is. */
 export interface CloneTask {
@@ -236,7 +239,9 @@ export class SnapshotFiles {
     try {
       opened = await this.#hold(source.root, source.file)
     } catch (error) {
-      throw refused(`is no longer where it was a moment ago: ${describe(error)}`, error)
+      if (MOVED_CODES.has(systemCode(error) ?? ''))
+        throw refused(`is no longer where it was a moment ago: ${describe(error)}`, error)
+      throw backendFailure(error, 'CLONE_FAILED', `disk ${record.name}: '${source.file}' can't be opened`)
     }
     await using disk = opened
     if (!disk.stats.isFile()) throw refused('is no longer a regular file')

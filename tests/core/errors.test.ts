@@ -35,3 +35,9 @@ test('only errors of system calls have a system code', () => {
   assert.equal(systemCode(Object.assign(new Error('no number'), { code: 'ERR_INVALID_ARG_TYPE' })), undefined)
   assert.equal(systemCode(undefined), undefined)
 })
+
+test('of several errors the first counts', () => {
+  const several = new AggregateError([nodeError(-28), nodeError(-30)], 'both')
+  assert.equal(systemCode(several), 'ENOSPC')
+  assert.equal(systemCode(new AggregateError([])), undefined)
+})

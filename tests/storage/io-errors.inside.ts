@@ -1,100 +1,143 @@
 /** A repository whose disk breaks: an error that says so, never wrong bytes, and everything works after the repair. */
 
 import assert from 'node:assert/strict'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { Disk } from '../../conformance/guest/disk.ts'
 import { type AgentVm, EXAMPLE_VM_ID } from '../support/agent-repository.ts'
 import { pullDisk } from '../support/ancestor-client.ts'
 import type { RemoteSnapshot } from '../support/api-client.ts'
-import { command } from '../support/command.ts'
+import { type HookHold, hookHold } from '../support/hook-hold.ts'
 import { type Lab, openLab } from '../support/lab.ts'
 import { snapshotFolders } from '../support/snapshot-folders.ts'
-import { type FailingDisk, failingDisk } from '../vm/inside/failing-disk.ts'
-import { unmount } from '../vm/inside/unmount.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { FAILING_FILESYSTEMS, type FailingMount, failingMount } from '../vm/inside/failing-mount.ts'
 
 const MIB = 1024 * 1024
 const MOUNT = '/mnt/diskferry/failing'
 const VM: AgentVm = {
   id: EXAMPLE_VM_ID,
   friendlyName: 'failing',
-  disks: [{ name: 'disk.img', deviceName: 'xvda', size: 16 * MIB }],
+  disks: [
+    { name: 'system.img', deviceName: 'xvda', size: MIB },
+    { name: 'data.img', deviceName: 'xvdb', size: 16 * MIB },
+  ],
 }
 const SNAPSHOTS = `/api/v1/vms/${VM.id}/snapshots`
 
-for (const { filesystem, mkfs, mountOptions } of [
-  { filesystem: 'xfs', mkfs: ['mkfs.xfs', '-q', '-f'], mountOptions: 'rw' },
-  // Inline and compressed extents are compared by content, so a difference reads the disk.
-  { filesystem: 'btrfs', mkfs: ['mkfs.btrfs', '--quiet', '--force'], mountOptions: 'compress-force=zstd' },
-] as const) {
-  test(`${filesystem}: a disk that breaks gives errors and no wrong byte, and is used again when it is mended`, {
+/** A server, a disk of a VM on the filesystem that breaks, and an older state of that disk with the client. */
+interface Scene {
+  readonly t: TestContext
+  readonly mounted: FailingMount
+  readonly lab: Lab
+  readonly hold: HookHold
+  readonly disk: Disk
+  /** What the client has fetched. */
+  readonly copy: string
+}
+
+for (const failing of FAILING_FILESYSTEMS) {
+  test(`${failing.filesystem}: a disk that breaks gives errors and no wrong byte, and is used again when it is mended`, {
     timeout: 300_000,
   }, async (t) => {
-    await using device = await failingDisk()
-    const [program, ...options] = mkfs
-    await command(program, [...options, device.device])
-    await using mounted = await mountFailing(['-t', filesystem, '-o', mountOptions], device)
-    await using lab = await openLab({ mountPoint: MOUNT })
-    const disk = new Disk((await lab.addVm(VM)).get('disk.img')!)
-    await disk.fill(0, 16 * MIB, 1)
+    await using folder = await temporaryDirectory('hooks')
+    await using mounted = await failingMount(failing, MOUNT)
+    const hold = await hookHold(folder.path)
+    await using lab = await openLab({ mountPoint: MOUNT, extraConfig: hold.config })
+    const paths = await lab.addVm(VM)
+    for (const path of paths.values()) await new Disk(path).fill(0, MIB, 1)
+    const disk = new Disk(paths.get('data.img')!)
+    const scene = { t, mounted, lab, hold, disk, copy: join(lab.local, 'copy') }
+
+    await disk.fill(0, 16 * MIB, 2)
     const first = await lab.client.createSnapshot(VM.id)
-    await disk.fill(4 * MIB + 5, MIB, 2)
-    const second = await lab.client.createSnapshot(VM.id)
-    const content = await readFile(disk.path)
-
-    await mounted.break()
-    const failures = {
-      map: await failure(lab, 'GET', `${SNAPSHOTS}/${second.id}`),
-      difference: await failure(lab, 'GET', `${SNAPSHOTS}/${second.id}?compareTo=${first.id}`),
-      create: await failure(lab, 'POST', SNAPSHOTS),
-    }
-    for (const [what, said] of Object.entries(failures)) t.diagnostic(`${filesystem}, ${what}: ${said}`)
-    assert.doesNotMatch(failures.create, /VM_NOT_FOUND/, 'a machine that cannot be seen was not deleted')
-    await assertNoWrongBytes(lab, second, content)
-    const { statusCode, body } = await lab.client.call('GET', '/healthz')
-    assert.equal(statusCode, 200, await body.text())
-
-    await mounted.repair()
-    const file = join(lab.local, 'copy')
-    const whole = await lab.client.snapshot(VM.id, first.id)
-    await pullDisk(lab.client, whole, whole.disks[0]!, file, 'new')
-    const changed = await lab.client.snapshot(VM.id, second.id, first.id)
-    await pullDisk(lab.client, changed, changed.disks[0]!, file, 'new')
-    assert.ok((await readFile(file)).equals(content))
-    const third = await lab.client.createSnapshot(VM.id)
-    for (const { id } of [first, second, third]) await lab.client.deleteSnapshot(VM.id, id)
+    await pull(scene, first)
+    const second = await breakBetweenRequests(scene, first)
+    const third = await breakWhileCloning(scene, second, false)
+    const fourth = await breakWhileCloning(scene, third, true)
+    for (const { id } of [first, second, third, fourth]) await lab.client.deleteSnapshot(VM.id, id)
     assert.deepEqual(await snapshotFolders(MOUNT), [])
   })
 }
 
-interface Mounted extends AsyncDisposable {
-  /** Nothing that was read before is remembered. */
-  break(): Promise<void>
-  /** As after a reboot of the storage: a filesystem that met errors has to be mounted anew. */
-  repair(): Promise<void>
-}
+/** Whatever is asked for fails clearly, and works after the repair. @returns a snapshot that the client has then */
+async function breakBetweenRequests(scene: Scene, first: RemoteSnapshot): Promise<RemoteSnapshot> {
+  const { t, lab, mounted, disk } = scene
+  await disk.fill(4 * MIB + 5, MIB, 3)
+  const second = await lab.client.createSnapshot(VM.id)
+  const content = await readFile(disk.path)
 
-async function mountFailing(options: readonly string[], device: FailingDisk): Promise<Mounted> {
-  await mkdir(MOUNT, { recursive: true })
-  const mount = () => command('mount', [...options, device.device, MOUNT])
-  await mount()
-  return {
-    async break() {
-      await command('sync', ['-f', MOUNT])
-      await writeFile('/proc/sys/vm/drop_caches', '3')
-      await device.fail()
-    },
-    async repair() {
-      await device.heal()
-      await command('umount', [MOUNT])
-      await mount()
-    },
-    [Symbol.asyncDispose]: () => unmount(MOUNT),
+  await mounted.break({ forgetting: true })
+  const failures = {
+    map: await failure(lab, 'GET', `${SNAPSHOTS}/${second.id}`),
+    difference: await failure(lab, 'GET', `${SNAPSHOTS}/${second.id}?compareTo=${first.id}`),
+    create: await failure(lab, 'POST', SNAPSHOTS),
   }
+  for (const [what, said] of Object.entries(failures)) t.diagnostic(`${what}: ${said}`)
+  // A VM that can't be seen was not deleted, which VM_NOT_FOUND would mean.
+  assert.match(failures.create, /^503 INVENTORY_UNREADABLE|^400 VM_NOT_COMPATIBLE.* the disk under .* fails/)
+  await assertNoWrongBytes(lab, second, content)
+  const { statusCode, body } = await lab.client.call('GET', '/healthz')
+  assert.equal(statusCode, 200, await body.text())
+
+  await mounted.repair()
+  await pull(scene, second, first)
+  return second
 }
 
-/** @returns status and code */
+/**
+ * Everything was checked, and the guest is being brought to rest: then the disk breaks, before the first clone.
+ *
+ * @param forgetting whether even reading fails, or only writing
+ * @returns a snapshot that the client has then
+ */
+async function breakWhileCloning(
+  scene: Scene,
+  base: RemoteSnapshot,
+  forgetting: boolean,
+): Promise<RemoteSnapshot> {
+  const { t, lab, mounted, disk, hold } = scene
+  const before = await snapshotFolders(MOUNT)
+  await disk.fill(8 * MIB + 5, MIB, forgetting ? 5 : 4)
+  await using held = await hold.next()
+  const creating = failure(lab, 'POST', SNAPSHOTS)
+  await held.reached()
+  await mounted.break({ forgetting })
+  await held.release()
+  const said = await creating
+  t.diagnostic(`clone, when ${forgetting ? 'nothing can be read' : 'only writing fails'}: ${said}`)
+  assert.match(said, /^500 CLONE_FAILED/)
+  const [, requestId] = /request id ([0-9a-f-]+)/.exec(said)!
+  const { err } = await lab.server.logged(
+    (line) => line['requestId'] === requestId && line['err'] !== undefined,
+  )
+  const { message } = err as Error
+  t.diagnostic(message)
+  assert.match(message, /'\/mnt.*\.img'.*the disk under it fails/, 'the log names the file and what to do')
+  const { statusCode, body } = await lab.client.call('GET', '/healthz')
+  assert.equal(statusCode, 200, await body.text())
+
+  await mounted.repair()
+  const snapshot = await lab.client.createSnapshot(VM.id)
+  assert.deepEqual(await snapshotFolders(MOUNT), [...before, snapshot.id].sort(), 'what failed is gone')
+  await pull(scene, snapshot, base)
+  return snapshot
+}
+
+/** Fetches a whole snapshot, or what has changed since the one that the client has. */
+async function pull(
+  { lab, disk, copy }: Scene,
+  { id }: RemoteSnapshot,
+  base?: RemoteSnapshot,
+): Promise<void> {
+  const snapshot = await lab.client.snapshot(VM.id, id, base?.id)
+  const wanted = snapshot.disks.find(({ name }) => name === 'data.img')!
+  await pullDisk(lab.client, snapshot, wanted, copy, 'new')
+  assert.ok((await readFile(copy)).equals(await readFile(disk.path)), `snapshot ${id} was fetched wrong`)
+}
+
+/** @returns status, code and details */
 async function failure(lab: Lab, method: 'GET' | 'POST', path: string): Promise<string> {
   const { statusCode, body } = await lab.client.call(method, path)
   const text = await body.text()
@@ -102,12 +145,13 @@ async function failure(lab: Lab, method: 'GET' | 'POST', path: string): Promise<
   const { code, details } = JSON.parse(text) as { readonly code: string; readonly details: string }
   if (statusCode >= 500)
     assert.ok(!details.includes(MOUNT), `${method} ${path} names a path of the host: ${text}`)
-  return `${statusCode} ${code}`
+  assert.doesNotMatch(text, /\/proc\/\d/, 'a descriptor says nothing to a person')
+  return `${statusCode} ${code}: ${details}`
 }
 
 /** A download may be answered from what the kernel still holds, or break off. What arrives is right. */
 async function assertNoWrongBytes(lab: Lab, snapshot: RemoteSnapshot, content: Buffer): Promise<void> {
-  const url = `${SNAPSHOTS}/${snapshot.id}/disks/disk.img`
+  const url = `${SNAPSHOTS}/${snapshot.id}/disks/data.img`
   let arrived = 0
   let broken = false
   try {
