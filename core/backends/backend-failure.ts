@@ -14,7 +14,13 @@ const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
 }
 
 const ADVICE_BY_SYSTEM_CODE: Readonly<Record<string, string>> = {
-  EIO: 'the disk under it fails: look into the kernel log for the reason, and mend it',
+  EIO: 'the disk or the server under it fails: look into the kernel log for the reason, and mend it',
+}
+
+/** The error in one line, and what to do about it where there is nothing better to say. */
+export function describeWithAdvice(error: unknown): string {
+  const advice = ADVICE_BY_SYSTEM_CODE[systemCode(error) ?? '']
+  return advice === undefined ? describe(error) : `${describe(error)}; ${advice}`
 }
 
 const CLIENT_MESSAGE: Readonly<Partial<Record<ErrorCode, string>>> = {

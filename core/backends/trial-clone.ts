@@ -5,6 +5,7 @@ import { describe, systemCode } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import { shownPath } from '../held-path.ts'
 import type { CompatibilityReport, StorageBackend } from '../storage-backend.ts'
+import { describeWithAdvice } from './backend-failure.ts'
 
 /** Longer than any filesystem keeps inside the inode, and not a multiple of a block. */
 const TRIAL_BYTES = 256 * 1024 + 1
@@ -65,15 +66,11 @@ function reasonsFor(
     case 'ENOSPC':
     case 'EDQUOT':
       return [`the filesystem of '${shown}' is full: free some space`]
-    case 'EIO':
-      return [
-        `the disk under '${shown}' fails: look into the kernel log for the reason, and mend it (${describe(error)})`,
-      ]
     case 'EACCES':
     case 'EPERM':
       return [`this program may not write in '${shown}': ${describe(error)}`]
     default:
-      return explain(error)
+      return explain(error).map((reason) => (reason === describe(error) ? describeWithAdvice(error) : reason))
   }
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import { describeWithAdvice } from '../backends/backend-failure.ts'
 import type { BackendChoice, BackendRegistry } from '../backends/backend-registry.ts'
-import { describe, systemCode } from '../errors.ts'
+import { systemCode } from '../errors.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { Mount } from '../storage-backend.ts'
@@ -82,9 +83,7 @@ function folderReason(directory: string, error: unknown): string {
     case 'ENOSPC':
     case 'EDQUOT':
       return `the filesystem of '${directory}' is full: free some space`
-    case 'EIO':
-      return `the disk under '${directory}' fails: look into the kernel log for the reason, and mend it (${describe(error)})`
     default:
-      return `the folder for snapshots '${directory}' can't be made or read: ${describe(error)}`
+      return `the folder for snapshots '${directory}' can't be made or read: ${describeWithAdvice(error)}`
   }
 }

@@ -76,7 +76,7 @@ async function breakBetweenRequests(scene: Scene, first: RemoteSnapshot): Promis
   }
   for (const [what, said] of Object.entries(failures)) t.diagnostic(`${what}: ${said}`)
   // A VM that can't be seen was not deleted, which VM_NOT_FOUND would mean.
-  assert.match(failures.create, /^503 INVENTORY_UNREADABLE|^400 VM_NOT_COMPATIBLE.* the disk under .* fails/)
+  assert.match(failures.create, /^503 INVENTORY_UNREADABLE|^400 VM_NOT_COMPATIBLE.*look into the kernel log/)
   await assertNoWrongBytes(lab, second, content)
   const { statusCode, body } = await lab.client.call('GET', '/healthz')
   assert.equal(statusCode, 200, await body.text())
@@ -114,7 +114,7 @@ async function breakWhileCloning(
   )
   const { message } = err as Error
   t.diagnostic(message)
-  assert.match(message, /'\/mnt.*\.img'.*the disk under it fails/, 'the log names the file and what to do')
+  assert.match(message, /'\/mnt.*\.img'.*look into the kernel log/, 'the log names the file and what to do')
   const { statusCode, body } = await lab.client.call('GET', '/healthz')
   assert.equal(statusCode, 200, await body.text())
 
