@@ -8,13 +8,17 @@ import type { DataRange } from 'diskferry/native'
  */
 export type AskAllocated = (start: number, length: number) => Promise<readonly DataRange[] | undefined>
 
-/** A server walks all of a window, and does nothing else for this client, before it says that its answer is too long. */
-const FIRST_WINDOW = 64 * 1024 * 1024
+/**
+ * Data and holes of 512 bytes make 512 ranges of this: no answer is too long. The first question asks for no more, because
+ * a server walks all of a window, does nothing else for this client meanwhile, and may take very long (see below).
+ */
+const LEAST_WINDOW = 512 * 1024
 const FACTOR = 4
 /** A quarter of the 1024 ranges that the client leaves room for: a window that is larger by FACTOR should still fit. */
 const FEW_RANGES = 256
-/** Data and holes of 512 bytes make 512 ranges of this: no answer is too long. */
-const LEAST_WINDOW = 512 * 1024
+/** An answer with more ranges that took longer than SLOW_MS took so long for their sake. */
+const HARDLY_ANY_RANGES = 16
+const SLOW_MS = 1000
 
 /**
  * Asking must not take longer than reading the holes would that it finds. It can: with Linux 6.1 below Samba the time of an
@@ -51,14 +55,15 @@ export async function* allocatedRanges(
   signal?: AbortSignal,
   now: () => number = () => performance.now(),
 ): AsyncGenerator<readonly DataRange[]> {
-  let window = FIRST_WINDOW
+  let window = LEAST_WINDOW
   let patience = PATIENCE_MS
   for (let start = 0; start < size; ) {
     signal?.throwIfAborted()
     const length = Math.min(window, size - start)
     const asked = now()
     const answer = await answerOf(ask, start, length)
-    patience -= now() - asked
+    const took = now() - asked
+    patience -= took
     if (patience < 0 || answer === 'refused' || (answer === 'too-long' && length <= LEAST_WINDOW)) {
       yield [{ start, length: size - start }]
       return
@@ -71,7 +76,7 @@ export async function* allocatedRanges(
     if (ranges.length > 0) yield ranges
     const data = ranges.reduce((sum, range) => sum + range.length, 0)
     patience += (length - data) / READ_BYTES_PER_MS
-    if (answer.length < FEW_RANGES) window *= FACTOR
+    if (answer.length < (took < SLOW_MS ? FEW_RANGES : HARDLY_ANY_RANGES)) window *= FACTOR
     start += length
   }
 }

@@ -94,7 +94,7 @@ test('an empty disk of 16 TiB is a matter of a few questions', async () => {
     return []
   }
   assert.deepEqual(await all(16 * TIB, ask), [])
-  assert.ok(questions <= 12, `${questions} questions`)
+  assert.ok(questions <= 16, `${questions} questions`)
 })
 
 test('more extents than one call gives are asked for again in smaller windows', async () => {
@@ -171,6 +171,21 @@ test('asking ends when it takes longer than reading the holes would', async () =
     return []
   }
   assert.deepEqual(await all(16 * TIB, rich, () => clock.now), [])
+})
+
+test('a server that takes long for what it finds is asked for no more at once, one that always does is', async () => {
+  const clock = { now: 0 }
+  const lengths: number[] = []
+  const slow = (ranges: number, least: number) => async (start: number, length: number) => {
+    clock.now += 2000
+    lengths.push(length)
+    return Array.from({ length: ranges }, (_, index) => ({ start: start + index * least * 2, length: least }))
+  }
+  await all(KIB ** 3, slow(64, 4096), () => clock.now)
+  assert.deepEqual(new Set(lengths), new Set([512 * KIB]))
+  lengths.length = 0
+  assert.deepEqual((await all(16 * TIB, slow(1, 4096), () => clock.now)).length, lengths.length)
+  assert.ok(lengths.length <= 16, `${lengths.length} questions`)
 })
 
 test('an abort ends the questions', async () => {
