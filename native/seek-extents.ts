@@ -1,17 +1,22 @@
 import { open } from 'node:fs/promises'
 import type { ExtentBatch } from 'diskferry/core'
-import { seekDataRanges } from './seek-ranges.ts'
+import { type DataRange, seekDataRanges } from './seek-ranges.ts'
 
 /**
  * A file's data ranges by SEEK_DATA and SEEK_HOLE as extents without an address, for filesystems whose FIEMAP is missing
  * or false.
  *
+ * @param behind says for each range how many bytes behind it to take for data without asking
  * @throws SystemCallError, or the error of opening the file
  */
-export async function* seekExtents(file: string, signal?: AbortSignal): AsyncGenerator<ExtentBatch> {
+export async function* seekExtents(
+  file: string,
+  signal?: AbortSignal,
+  behind?: (range: DataRange) => number,
+): AsyncGenerator<ExtentBatch> {
   await using handle = await open(file, 'r')
   const { size } = await handle.stat()
-  for await (const ranges of seekDataRanges(handle, file, size, signal)) {
+  for await (const ranges of seekDataRanges(handle, file, size, signal, behind)) {
     yield ranges.map((range) => ({ ...range, physicalStart: null, unwritten: false, opaque: 'no-address' }))
   }
 }

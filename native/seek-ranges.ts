@@ -19,6 +19,7 @@ export interface DataRange {
  * The ranges that SEEK_DATA and SEEK_HOLE call data, ascending, up to `size` bytes, in batches. A filesystem
  * may call a hole data, never the other way round. Moves the handle's file offset.
  *
+ * @param behind says for each range how many bytes behind it to take for data without asking
  * @throws SystemCallError
  */
 export async function* seekDataRanges(
@@ -26,6 +27,7 @@ export async function* seekDataRanges(
   path: string,
   size: number,
   signal?: AbortSignal,
+  behind: (range: DataRange) => number = () => 0,
 ): AsyncGenerator<readonly DataRange[]> {
   let batch: DataRange[] = []
   let position = 0
@@ -34,8 +36,9 @@ export async function* seekDataRanges(
     const start = await seek(handle, path, position, SEEK_DATA)
     if (start === undefined || start >= size) break
     const hole = await seek(handle, path, start, SEEK_HOLE)
-    const end = Math.min(hole ?? size, size)
-    if (start < position || end <= start) throw new SystemCallError('lseek', 71, path)
+    const asked = Math.min(hole ?? size, size)
+    if (start < position || asked <= start) throw new SystemCallError('lseek', 71, path)
+    const end = Math.min(asked + behind({ start, length: asked - start }), size)
     batch.push({ start, length: end - start })
     if (batch.length === RANGES_PER_BATCH) {
       yield batch

@@ -10,7 +10,8 @@ import {
   type StorageBackend,
   trialClone,
 } from 'diskferry/core'
-import { cloneFile, seekExtents } from 'diskferry/native'
+import { cloneFile } from 'diskferry/native'
+import { allocatedExtents } from './allocated-extents.ts'
 import { explainCloneError } from './explain-clone-error.ts'
 import { tooOldReason } from './protocol-version.ts'
 
@@ -41,10 +42,10 @@ export class Nfs42Backend implements StorageBackend {
   }
 
   extentMap(file: string, signal?: AbortSignal): AsyncIterable<ExtentBatch> {
-    return seekExtents(file, signal)
+    return allocatedExtents(file, signal)
   }
 
   diff(base: string, target: string, options: DiffOptions, signal?: AbortSignal): Promise<DiffResult> {
-    return contentDiff({ base, target, extentMap: seekExtents }, options, undefined, signal)
+    return contentDiff({ base, target, extentMap: allocatedExtents }, options, undefined, signal)
   }
 }
