@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ChangedRange, DiffMethod, Extent, StorageBackend } from 'diskferry/core'
+import { declaredReason } from './features.ts'
 import { Disk } from './guest/disk.ts'
+import { shareEveryOtherBlock, writeEveryOtherBlock } from './guest/fragments.ts'
 import type { Settings } from './options.ts'
 import { judgeDifference } from './oracle/judge-difference.ts'
 import { judgeMap } from './oracle/judge-map.ts'
@@ -61,6 +63,21 @@ export class CheckContext {
   async fullDisk(size: number, name = 'disk.img', generation = 1): Promise<Disk> {
     const disk = await this.disk(0, name)
     await disk.fill(0, size, generation)
+    return disk
+  }
+
+  /**
+   * A disk of so many extents, a block of 4 KiB each, with holes of the same size between them. Where a difference is found
+   * by content, most of them share their blocks: there it does not matter where they lie, and each write takes a round trip.
+   */
+  async fragmentedDisk(extents: number): Promise<Disk> {
+    const disk = await this.disk()
+    if (this.physical || declaredReason(this.backend.manifest, 'clone-range') !== undefined) {
+      await writeEveryOtherBlock(disk.path, extents, this.signal)
+      return disk
+    }
+    await disk.makeSparse()
+    await shareEveryOtherBlock(disk, extents, this.signal)
     return disk
   }
 

@@ -4,7 +4,7 @@ import type { Check } from '../check.ts'
 import type { CheckContext } from '../check-context.ts'
 import { compressible } from '../guest/content.ts'
 import type { Disk } from '../guest/disk.ts'
-import { rewriteFragments, writeEveryOtherBlock } from '../guest/fragments.ts'
+import { rewriteFragments } from '../guest/fragments.ts'
 import { fingerprint } from '../oracle/fingerprint.ts'
 
 const KIB = 1024
@@ -237,8 +237,7 @@ async function checkProportion(context: CheckContext): Promise<void> {
 
 async function checkProgress(context: CheckContext): Promise<void> {
   const { backend, signal } = context
-  const disk = await context.disk()
-  await writeEveryOtherBlock(disk.path, FRAGMENTS, signal)
+  const disk = await context.fragmentedDisk(FRAGMENTS)
   const base = await context.clone(disk, 'base')
   await rewriteFragments(disk.path, [0, 9, 99, FRAGMENTS - 1], 2)
   const target = await context.clone(disk, 'target')

@@ -4,7 +4,6 @@ import type { Check } from '../check.ts'
 import type { CheckContext } from '../check-context.ts'
 import { inBackground } from '../guest/background.ts'
 import type { Disk } from '../guest/disk.ts'
-import { writeEveryOtherBlock } from '../guest/fragments.ts'
 
 const BLOCK = 4096
 const FRAGMENTS = 400
@@ -47,8 +46,7 @@ const WATCHER = `
 `
 
 async function checkWholeOrAbsent(context: CheckContext): Promise<void> {
-  const disk = await context.disk()
-  await writeEveryOtherBlock(disk.path, FRAGMENTS, context.signal)
+  const disk = await context.fragmentedDisk(FRAGMENTS)
   const names = Array.from({ length: WATCHED_CLONES }, (_, index) => `clone-${index}`)
   const targets = names.map((name) => context.path(name))
   await using watcher = inBackground<string>(WATCHER, { source: disk.path, targets })

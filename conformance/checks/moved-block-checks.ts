@@ -5,7 +5,7 @@ import type { CheckContext } from '../check-context.ts'
 import { copyFile } from '../guest/copy-file.ts'
 import { defragment } from '../guest/defragment.ts'
 import { Disk } from '../guest/disk.ts'
-import { rewriteFragments, writeEveryOtherBlock } from '../guest/fragments.ts'
+import { rewriteFragments } from '../guest/fragments.ts'
 import { syncFilesystem } from '../guest/sync-filesystem.ts'
 import { type AddressedRange, addressesOf } from '../oracle/addresses.ts'
 import { firstUncovered, sameAddress } from '../oracle/same-address.ts'
@@ -74,8 +74,7 @@ export const movedBlockChecks: readonly Check[] = [
 
 /** The disk is in fragments, so that a defragmentation has something to do. */
 async function checkMoved(context: CheckContext, moved: (typeof MOVED)[number], way: Way): Promise<void> {
-  const disk = await context.disk()
-  await writeEveryOtherBlock(disk.path, FRAGMENTS, context.signal)
+  const disk = await context.fragmentedDisk(FRAGMENTS)
   await disk.sync()
   await disk.fill(100 * KIB, 300 * KIB, 2)
   await disk.sync()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Check } from '../check.ts'
 import type { CheckContext } from '../check-context.ts'
 import { Disk } from '../guest/disk.ts'
-import { rewriteFragments, writeEveryOtherBlock } from '../guest/fragments.ts'
+import { rewriteFragments } from '../guest/fragments.ts'
 import { forgottenDescriptors, openDescriptors } from '../open-descriptors.ts'
 import { fingerprint } from '../oracle/fingerprint.ts'
 
@@ -93,9 +93,8 @@ async function checkNoState(context: CheckContext): Promise<void> {
 
 async function checkLeftEarly(context: CheckContext): Promise<void> {
   const { backend, settings, signal } = context
-  const disk = await context.disk()
   const count = Math.min(FRAGMENTS, Math.ceil(settings.extents / FRAGMENTS_SHARE))
-  await writeEveryOtherBlock(disk.path, count, signal)
+  const disk = await context.fragmentedDisk(count)
   const base = await context.clone(disk, 'base')
   await rewriteFragments(disk.path, [0, Math.floor(count / 5), Math.floor((count * 4) / 5)], 2)
   const target = await context.clone(disk, 'target')

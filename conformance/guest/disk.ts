@@ -80,6 +80,14 @@ export class Disk {
     )
   }
 
+  /** Over SMB a file is stored sparse only after it was told to be, which a discard does; others are so by themselves. */
+  async makeSparse(): Promise<void> {
+    const size = Math.max(1, await this.size())
+    await this.fallocate('punch-hole', 0, size).catch((error: unknown) => {
+      if (!(error instanceof FeatureRefused)) throw error
+    })
+  }
+
   async sync(): Promise<void> {
     await this.#open((handle) => handle.sync())
   }

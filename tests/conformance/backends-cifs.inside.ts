@@ -1,3 +1,7 @@
 import { insideSuite } from './inside-suite.ts'
 
-insideSuite('cifs', 'cifs', { extents: 1000 })
+/**
+ * All of the 100,000 pass, too, but take two and a half minutes, most of them for the emulated server, which looks for
+ * each range.
+ */
+insideSuite('cifs', 'cifs', { extents: 20_000 })

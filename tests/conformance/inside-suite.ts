@@ -10,7 +10,7 @@ const TIMEOUT_MS = 15 * 60_000
 export function insideSuite(
   kind: MachineKindName,
   backend: string,
-  options: { readonly extents: number },
+  options: { readonly extents?: number } = {},
 ): void {
   machineTest(
     kind,
