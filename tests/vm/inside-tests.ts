@@ -11,6 +11,9 @@ const REPORTER = fileURLToPath(new URL('inside/event-reporter.ts', import.meta.u
 const LANES = fileURLToPath(new URL('inside/run-lanes.ts', import.meta.url))
 const SERVER = fileURLToPath(new URL('../../main.ts', import.meta.url))
 
+/** As many as the smallest machine that these tests are meant for. */
+const PROCESSORS = 2
+
 export interface InsideTestsOptions
   extends Omit<MachineOptions, 'command' | 'processors' | 'stdout' | 'stderr'> {
   /** Only tests whose name matches: the pattern of `node --test-name-pattern`. */
@@ -20,7 +23,8 @@ export interface InsideTestsOptions
 /**
  * Boots the test machine once and runs test files in it. Each of their tests becomes a subtest of `t`, as it ends.
  *
- * @param lanes files that run one after the other; each lane has a processor of its own, beside the others
+ * @param lanes files that run one after the other, beside those of the other lanes; the first PROCESSORS lanes have a
+ * processor each, and leave to the others what they do not need of it
  */
 export async function runInsideTests(
   t: TestContext,
@@ -40,7 +44,7 @@ export async function runInsideTests(
       signal: t.signal,
       ...machine,
       env: { ...machine.env, DISKFERRY_TEST_SERVER: server! },
-      processors: lanes.length,
+      processors: Math.min(PROCESSORS, lanes.length),
       command: [
         process.execPath,
         ...[runner!, reporter!, pattern ?? ''],

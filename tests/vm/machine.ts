@@ -22,6 +22,8 @@ export interface MachineOptions {
   readonly modules?: readonly string[]
   /** Bytes of each empty disk: /dev/vda, /dev/vdb and so on. They take no space until written. */
   readonly disks?: readonly number[]
+  /** Bytes of each empty disk that the machine reaches as memory: /dev/pmem0, /dev/pmem1 and so on, after the modules. */
+  readonly fastDisks?: readonly number[]
   /** Bytes of a disk for TMPDIR; when left out it lies in the machine's memory. */
   readonly scratchBytes?: number
   /** 2 GiB when left out. */
@@ -62,21 +64,26 @@ const DEFAULT_TIMEOUT_MS = 300_000
 /** Control, standard output, standard error: descriptors 3, 4 and 5 of QEMU, before those of the disks. */
 const PORTS = [3, 4, 5] as const
 const FIRST_DISK = 6
+/** The table of non-volatile memory that the firmware hands over, and its disks. */
+const FAST_DISK_MODULES = ['nfit', 'nd_pmem']
 
 /**
  * Boots the test machine, runs one command in it, and ends the machine.
  * @throws MachineTimeout, MachineError with the end of the kernel's messages, the signal's reason
  */
 export async function runInMachine(options: MachineOptions): Promise<MachineResult> {
-  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, disks = [], scratchBytes, writableDirectory } = options
+  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, writableDirectory } = options
+  const { disks = [], fastDisks = [], scratchBytes } = options
   const files = await machineFiles(options.onWork ?? (() => undefined), signal)
-  await using images = await diskImages(scratchBytes === undefined ? disks : [...disks, scratchBytes])
+  const slow = scratchBytes === undefined ? disks : [...disks, scratchBytes]
+  await using images = await diskImages([...slow, ...fastDisks])
   const qemu = qemuArguments({
     files,
     memoryBytes: options.memoryBytes ?? 2 * GIB,
     processors: options.processors ?? 1,
     ports: PORTS,
-    disks: images.descriptors.map((_, index) => FIRST_DISK + index),
+    disks: slow.map((_, index) => FIRST_DISK + index),
+    fastDisks: fastDisks.map((bytes, index) => ({ descriptor: FIRST_DISK + slow.length + index, bytes })),
     network: options.network ?? false,
     writableDirectory,
     kernelMessages: options.console !== undefined,
@@ -135,7 +142,9 @@ async function pass(source: AsyncIterable<Buffer>, target: Writable | undefined)
 function variables(options: MachineOptions, marker: string): string {
   return assignments({
     marker,
-    modules: (options.modules ?? []).join(' '),
+    modules: [...(options.fastDisks === undefined ? [] : FAST_DISK_MODULES), ...(options.modules ?? [])].join(
+      ' ',
+    ),
     network: options.network === true ? 'yes' : '',
     scratch: options.scratchBytes === undefined ? '' : diskDevice(options.disks?.length ?? 0),
     writable: options.writableDirectory ?? '',

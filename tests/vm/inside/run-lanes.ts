@@ -1,12 +1,17 @@
 /**
  * Runs test files in lanes side by side, each on a processor of its own: what a process does wakes no other one, which
- * takes emulated processors long. `run-lanes.mjs REPORTER PATTERN FILE... -- FILE...`; the pattern may be empty.
- * Each line of a lane's reporter comes out with the number of the lane and a space before it.
+ * takes emulated processors long. Lanes beyond the number of processors get what the first ones leave of theirs while they
+ * wait. `run-lanes.mjs REPORTER PATTERN FILE... -- FILE...`; the pattern may be empty. Each line of a lane's reporter comes
+ * out with the number of the lane and a space before it.
  */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
+
+/** setpriority(2): the least urgent. */
+const LEAVES_TO_OTHERS = 19
 
 const [reporter, pattern, ...rest] = process.argv.slice(2)
 
@@ -14,9 +19,14 @@ async function runLane(lane: number, files: readonly string[]): Promise<number> 
   const options = ['--test', '--test-concurrency=1']
   options.push(`--test-reporter=${reporter}`, '--test-reporter-destination=stdout')
   if (pattern !== '') options.push(`--test-name-pattern=${pattern}`)
-  const runner = spawn('taskset', ['--cpu-list', String(lane), process.execPath, ...options, ...files], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const processors = availableParallelism()
+  const place = ['--cpu-list', String(lane % processors)]
+  const niceness = String(lane < processors ? 0 : LEAVES_TO_OTHERS)
+  const runner = spawn(
+    'taskset',
+    [...place, 'nice', '-n', niceness, process.execPath, ...options, ...files],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
   const ended = once(runner, 'close') as Promise<[number | null]>
   for await (const line of createInterface({ input: runner.stdout })) console.log(`${lane} ${line}`)
   return (await ended)[0] ?? 1
