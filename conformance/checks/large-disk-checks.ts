@@ -120,6 +120,7 @@ async function checkManyExtents(context: CheckContext): Promise<void> {
   const written = await rewriteFragments(disk.path, everyNth(count, 100), 2)
   const zeroed = await zeroFragments(disk, everyNth(count, 1000))
   const target = await context.clone(disk, 'target')
+  await context.checkMap(target, written)
   const regions = [...written, ...zeroed].sort((left, right) => left.start - right.start)
   const { ranges } = await timed(context, 'the difference', () =>
     context.checkDifference(base, target, regions),
