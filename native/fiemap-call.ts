@@ -70,22 +70,26 @@ export async function callFiemap(
 
   const mapped = buffer.readUInt32LE(20)
   const extents: FiemapExtent[] = []
-  let end = start
   for (let index = 0; index < mapped; index++) {
     const at = HEADER_BYTES + index * EXTENT_BYTES
-    const logical = buffer.readBigUInt64LE(at)
-    const bytes = buffer.readBigUInt64LE(at + 16)
     extents.push({
-      logical: toSafeNumber(logical),
-      physical: toSafeNumber(buffer.readBigUInt64LE(at + 8)),
-      length: toSafeNumber(bytes),
+      logical: safeNumberAt(buffer, at),
+      physical: safeNumberAt(buffer, at + 8),
+      length: safeNumberAt(buffer, at + 16),
       flags: buffer.readUInt32LE(at + 40),
     })
-    end = logical + bytes
   }
-  return { extents, end }
+  if (mapped === 0) return { extents, end: start }
+  const last = HEADER_BYTES + (mapped - 1) * EXTENT_BYTES
+  return { extents, end: buffer.readBigUInt64LE(last) + buffer.readBigUInt64LE(last + 16) }
 }
 
-function toSafeNumber(value: bigint): number {
-  return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.POSITIVE_INFINITY
+const TWO_POW_32 = 2 ** 32
+/** Upper halves from here on make numbers beyond 2^53 - 1. */
+const FIRST_UNSAFE_HALF = 2 ** 21
+
+/** By halves: a disk of a million extents would make three million BigInts. */
+function safeNumberAt(buffer: Buffer, at: number): number {
+  const upper = buffer.readUInt32LE(at + 4)
+  return upper < FIRST_UNSAFE_HALF ? upper * TWO_POW_32 + buffer.readUInt32LE(at) : Number.POSITIVE_INFINITY
 }

@@ -35,21 +35,23 @@ export async function* fiemapExtents(file: string, signal?: AbortSignal): AsyncG
 }
 
 export function toExtent(raw: FiemapExtent, size: number): Extent {
-  const extent = { start: raw.logical, length: Math.min(raw.length, size - raw.logical) }
+  const start = raw.logical
+  const length = Math.min(raw.length, size - start)
   const opaque = opaqueWord(raw)
   // UNWRITTEN beside a bad flag can mean dirty data over preallocated blocks: only its content tells.
-  if (opaque !== undefined) return { ...extent, physicalStart: null, unwritten: false, opaque }
-  return {
-    ...extent,
-    physicalStart: raw.physical,
-    unwritten: (raw.flags & FIEMAP_EXTENT.UNWRITTEN) !== 0,
-  }
+  if (opaque !== undefined) return { start, length, physicalStart: null, unwritten: false, opaque }
+  const unwritten = (raw.flags & FIEMAP_EXTENT.UNWRITTEN) !== 0
+  return { start, length, physicalStart: raw.physical, unwritten }
 }
 
 function opaqueWord({ flags, physical }: FiemapExtent): string | undefined {
+  if ((flags & ~HARMLESS) !== 0) return wordOf(flags)
+  return Number.isSafeInteger(physical) ? undefined : 'address-too-large'
+}
+
+function wordOf(flags: number): string {
   for (const [flag, word] of OPAQUE_WORDS) {
     if ((flags & flag) !== 0) return word
   }
-  if ((flags & ~HARMLESS) !== 0) return 'unknown-flag'
-  return Number.isSafeInteger(physical) ? undefined : 'address-too-large'
+  return 'unknown-flag'
 }

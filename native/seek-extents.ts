@@ -1,6 +1,11 @@
 import { open } from 'node:fs/promises'
-import type { ExtentBatch } from 'diskferry/core'
+import type { Extent, ExtentBatch } from 'diskferry/core'
 import { type DataRange, seekDataRanges } from './seek-ranges.ts'
+
+/** What holds data, nobody says where. */
+export function extentWithoutAddress({ start, length }: DataRange): Extent {
+  return { start, length, physicalStart: null, unwritten: false, opaque: 'no-address' }
+}
 
 /**
  * A file's data ranges by SEEK_DATA and SEEK_HOLE as extents without an address, for filesystems whose FIEMAP is missing
@@ -17,6 +22,6 @@ export async function* seekExtents(
   await using handle = await open(file, 'r')
   const { size } = await handle.stat()
   for await (const ranges of seekDataRanges(handle, file, size, signal, behind)) {
-    yield ranges.map((range) => ({ ...range, physicalStart: null, unwritten: false, opaque: 'no-address' }))
+    yield ranges.map(extentWithoutAddress)
   }
 }

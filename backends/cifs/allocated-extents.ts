@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import type { ExtentBatch } from 'diskferry/core'
-import { fiemapWindow } from 'diskferry/native'
+import { extentWithoutAddress, fiemapWindow } from 'diskferry/native'
 import { allocatedRanges } from './allocated-ranges.ts'
 
 /**
@@ -22,6 +22,6 @@ export async function* allocatedExtents(file: string, signal?: AbortSignal): Asy
       length: extent.length,
     }))
   for await (const ranges of allocatedRanges(size, ask, signal)) {
-    yield ranges.map((range) => ({ ...range, physicalStart: null, unwritten: false, opaque: 'no-address' }))
+    yield ranges.map(extentWithoutAddress)
   }
 }

@@ -1,7 +1,9 @@
 import { open } from 'node:fs/promises'
 import type { Extent } from 'diskferry/core'
 import { rangeOrderProblem } from './range-order.ts'
-import { firstDifference, PieceBuffer, pieces, RangeWalk, type Region } from './regions.ts'
+import { firstDifference, PIECE_BYTES, PieceBuffer, pieces, RangeWalk, type Region } from './regions.ts'
+
+const ZEROS = Buffer.alloc(PIECE_BYTES)
 
 /**
  * Judges a map by the bytes of the file: a byte that is not zero lies in a written extent.
@@ -22,12 +24,11 @@ export async function judgeMap(
 
   const walk = new RangeWalk(extents)
   const buffer = new PieceBuffer()
-  const zeros = Buffer.alloc(1024 * 1024)
   for (const piece of pieces(regions ?? [{ start: 0, length: size }])) {
     signal?.throwIfAborted()
     const bytes = await buffer.read(handle, piece)
     for (const { range, from, to } of walk.inside(piece)) if (!range.unwritten) bytes.fill(0, from, to)
-    const wrong = firstDifference(bytes, zeros.subarray(0, bytes.length))
+    const wrong = firstDifference(bytes, ZEROS.subarray(0, bytes.length))
     if (wrong !== undefined) return gapSentence(piece.start + wrong, extents)
   }
   return undefined

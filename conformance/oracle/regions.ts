@@ -7,7 +7,7 @@ export interface Region {
 }
 
 export const BLOCK = 4096
-const PIECE_BYTES = 1024 * 1024
+export const PIECE_BYTES = 1024 * 1024
 
 /** Cuts regions into pieces of at most 1 MiB that end on its grid, and so on that of 4 KiB blocks. */
 export function* pieces(regions: Iterable<Region>): Generator<Region> {
@@ -22,10 +22,11 @@ export function* pieces(regions: Iterable<Region>): Generator<Region> {
 
 /** Room for the piece that is being looked at, used again by the next. */
 export class PieceBuffer {
-  readonly #memory = Buffer.allocUnsafe(PIECE_BYTES)
+  #memory = Buffer.alloc(0)
 
   /** The file's bytes there; zeros beyond its end. */
   async read(handle: FileHandle, { start, length }: Region): Promise<Buffer> {
+    if (this.#memory.length < length) this.#memory = Buffer.allocUnsafeSlow(length)
     const bytes = this.#memory.subarray(0, length)
     let filled = 0
     while (filled < length) {

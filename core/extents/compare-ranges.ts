@@ -75,8 +75,21 @@ async function* splitIntoPieces(ranges: Iterable<Range> | AsyncIterable<Range>):
 interface OpenPair {
   readonly base: FileHandle
   readonly target: FileHandle
-  /** Used again for each piece: memory that is new each time costs as much as reading it. */
-  readonly buffers: { readonly base: Buffer; readonly target: Buffer }
+  readonly room: { readonly base: Room; readonly target: Room }
+}
+
+/** Memory for one piece after the other: what is new each time costs as much as reading it. */
+class Room {
+  #memory = Buffer.alloc(0)
+
+  /** As large as it must be: most disks in a comparison of small ones are far smaller than a piece. */
+  of(length: number): Buffer {
+    if (this.#memory.length < length) {
+      const bytes = Math.min(PIECE_BYTES, Math.max(length, 2 * this.#memory.length))
+      this.#memory = Buffer.allocUnsafeSlow(bytes)
+    }
+    return this.#memory.subarray(0, length)
+  }
 }
 
 /**
@@ -108,8 +121,7 @@ class OpenFiles implements AsyncDisposable {
     const base = await open(baseFile, 'r')
     try {
       const target = await open(targetFile, 'r')
-      const buffer = () => Buffer.allocUnsafeSlow(PIECE_BYTES)
-      return { base, target, buffers: { base: buffer(), target: buffer() } }
+      return { base, target, room: { base: new Room(), target: new Room() } }
     } catch (error) {
       await base.close()
       throw error
@@ -126,11 +138,8 @@ class OpenFiles implements AsyncDisposable {
 }
 
 async function readPiece(pair: Promise<OpenPair>, targetFile: string, range: Range): Promise<Piece> {
-  const { base, target, buffers: whole } = await pair
-  const buffers = {
-    base: whole.base.subarray(0, range.length),
-    target: whole.target.subarray(0, range.length),
-  }
+  const { base, target, room } = await pair
+  const buffers = { base: room.base.of(range.length), target: room.target.of(range.length) }
   const [baseBytes, targetBytes] = await Promise.all([
     readFully(base, buffers.base, range.start),
     readFully(target, buffers.target, range.start),
@@ -155,12 +164,37 @@ async function readFully(handle: FileHandle, buffer: Buffer, position: number): 
   return filled
 }
 
+/** Where a piece differs, whole stretches of it often do not. */
+const STRETCH_BYTES = 64 * 1024
+
 function comparePiece({ start, base, target }: Piece): ChangedRangeBatch {
   if (base.equals(target)) return []
-  const changed: { start: number; length: number; kind: ChangedRange['kind'] }[] = []
+  const changed: Changed[] = []
   for (let at = 0; at < target.length; ) {
-    const toGrid = COMPARE_BLOCK - ((start + at) % COMPARE_BLOCK)
-    const end = Math.min(target.length, at + toGrid)
+    const end = Math.min(target.length, at + STRETCH_BYTES - ((start + at) % STRETCH_BYTES))
+    if (base.compare(target, at, end, at, end) !== 0) compareBlocks(base, target, start, at, end, changed)
+    at = end
+  }
+  return changed
+}
+
+interface Changed {
+  readonly start: number
+  length: number
+  readonly kind: ChangedRange['kind']
+}
+
+/** Adds the blocks that differ between `from` and `to` of two buffers, which hold the files from `start` on. */
+function compareBlocks(
+  base: Buffer,
+  target: Buffer,
+  start: number,
+  from: number,
+  to: number,
+  changed: Changed[],
+): void {
+  for (let at = from; at < to; ) {
+    const end = Math.min(to, at + COMPARE_BLOCK - ((start + at) % COMPARE_BLOCK))
     if (base.compare(target, at, end, at, end) !== 0) {
       const kind = target.compare(ZEROS, 0, end - at, at, end) === 0 ? 'zero' : 'data'
       const last = changed.at(-1)
@@ -169,5 +203,4 @@ function comparePiece({ start, base, target }: Piece): ChangedRangeBatch {
     }
     at = end
   }
-  return changed
 }

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises'
 import type { ChangedRangeBatch, DiffOptions, DiffResult, ExtentBatch } from '../storage-backend.ts'
 import { compareRanges } from './compare-ranges.ts'
-import { ExtentReader } from './extent-reader.ts'
-import { joinNear } from './join-near.ts'
+import { type ByteRange, joinNear } from './join-near.ts'
+import { type Pair, sideBySide } from './side-by-side.ts'
 
 export interface ContentDiffFiles {
   readonly base: string
@@ -38,39 +38,26 @@ async function* compareAllocated(
   options: DiffOptions,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<ChangedRangeBatch> {
-  const base = new ExtentReader(files.extentMap(files.base, signal))
-  const target = new ExtentReader(files.extentMap(files.target, signal))
-  try {
-    const allocated = joinNear(allocatedInEither(base, target, commonSize, targetSize))
-    for await (const batch of compareRanges(files.base, files.target, allocated, signal)) {
-      yield batch
-      options.onProgress?.(batch.at(-1)!.start)
-    }
-  } finally {
-    await base.close()
-    await target.close()
+  const pairs = sideBySide({
+    base: files.extentMap(files.base, signal),
+    target: files.extentMap(files.target, signal),
+    baseSize: commonSize,
+    targetSize,
+  })
+  for await (const batch of compareRanges(files.base, files.target, joinNear(allocated(pairs)), signal)) {
+    yield batch
+    options.onProgress?.(batch.at(-1)!.start)
   }
 }
 
-/** Up to `commonSize` where either file holds data, beyond it where the target does. */
-async function* allocatedInEither(
-  base: ExtentReader,
-  target: ExtentReader,
-  commonSize: number,
-  targetSize: number,
-): AsyncGenerator<{ start: number; length: number }> {
-  for (let position = 0; position < targetSize; ) {
-    const common = position < commonSize
-    // At once: on a network filesystem each batch of a map costs thousands of round trips.
-    const [inTarget, inBase] = await Promise.all([
-      target.at(position),
-      common ? base.at(position) : undefined,
-    ])
-    const limit = common ? commonSize : targetSize
-    const end = Math.min(inTarget.end, inBase?.end ?? Number.POSITIVE_INFINITY, limit)
-    if (holdsData(inTarget.extent) || holdsData(inBase?.extent))
-      yield { start: position, length: end - position }
-    position = end
+/** Where either file holds data. */
+async function* allocated(pairs: AsyncIterable<readonly Pair[]>): AsyncGenerator<readonly ByteRange[]> {
+  for await (const batch of pairs) {
+    const ranges: ByteRange[] = []
+    for (const { start, end, base, target } of batch) {
+      if (holdsData(target) || holdsData(base)) ranges.push({ start, length: end - start })
+    }
+    yield ranges
   }
 }
 

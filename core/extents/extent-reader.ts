@@ -11,6 +11,7 @@ export class ExtentReader {
   readonly #batches: AsyncIterator<ExtentBatch>
   #batch: ExtentBatch = []
   #index = 0
+  #ended = false
 
   constructor(map: AsyncIterable<ExtentBatch>) {
     this.#batches = map[Symbol.asyncIterator]()
@@ -19,20 +20,24 @@ export class ExtentReader {
   /** The extent that covers `position`, or none where it is a hole; `end` is Infinity in the last hole. */
   async at(position: number): Promise<Segment> {
     for (;;) {
-      const extent = this.#batch[this.#index]
-      if (extent === undefined) {
-        const next = await this.#batches.next()
-        if (next.done) return { extent: undefined, end: Number.POSITIVE_INFINITY }
-        this.#batch = next.value
-        this.#index = 0
-      } else if (extent.start + extent.length <= position) {
-        this.#index++
-      } else if (extent.start > position) {
-        return { extent: undefined, end: extent.start }
-      } else {
-        return { extent, end: extent.start + extent.length }
-      }
+      const segment = this.known(position)
+      if (segment !== undefined) return segment
+      const next = await this.#batches.next()
+      if (next.done) this.#ended = true
+      else this.#batch = next.value
+      this.#index = 0
     }
+  }
+
+  /** The same as far as the batch in hand tells; undefined when it takes the next one. */
+  known(position: number): Segment | undefined {
+    for (; this.#index < this.#batch.length; this.#index++) {
+      const extent = this.#batch[this.#index]!
+      const end = extent.start + extent.length
+      if (end <= position) continue
+      return extent.start > position ? { extent: undefined, end: extent.start } : { extent, end }
+    }
+    return this.#ended ? { extent: undefined, end: Number.POSITIVE_INFINITY } : undefined
   }
 
   /** Lets the map close what it holds open. */

@@ -7,18 +7,24 @@ export interface ByteRange {
 /** At 1 Gb/s these take 0.13 ms, less than a question to a file server of its own. */
 export const NEAR_BYTES = 16 * 1024
 
-/** Joins ascending ranges with at most NEAR_BYTES between them: reading what lies between costs less than another call. */
+/**
+ * Joins ascending ranges with at most NEAR_BYTES between them: reading what lies between costs less than another call.
+ *
+ * @param batches of ranges, which are joined across batches, too
+ */
 export async function* joinNear(
-  ranges: Iterable<ByteRange> | AsyncIterable<ByteRange>,
+  batches: Iterable<readonly ByteRange[]> | AsyncIterable<readonly ByteRange[]>,
 ): AsyncGenerator<ByteRange> {
-  let joined: ByteRange | undefined
-  for await (const range of ranges) {
-    if (joined !== undefined && range.start - (joined.start + joined.length) <= NEAR_BYTES) {
-      joined = { start: joined.start, length: range.start + range.length - joined.start }
-    } else {
-      if (joined !== undefined) yield joined
-      joined = range
+  let start = 0
+  let end = 0
+  for await (const ranges of batches) {
+    for (const range of ranges) {
+      if (end === 0 || range.start - end > NEAR_BYTES) {
+        if (end > 0) yield { start, length: end - start }
+        start = range.start
+      }
+      end = range.start + range.length
     }
   }
-  if (joined !== undefined) yield joined
+  if (end > 0) yield { start, length: end - start }
 }

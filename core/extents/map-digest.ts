@@ -45,7 +45,11 @@ export class MapDigest {
   #flush(): void {
     if (this.#open === undefined) return
     const { start, length, physicalStart, unwritten } = this.#open
-    this.#staged.set([start, length, physicalStart ?? -1, unwritten ? 1 : 0], this.#stagedNumbers)
+    const at = this.#stagedNumbers
+    this.#staged[at] = start
+    this.#staged[at + 1] = length
+    this.#staged[at + 2] = physicalStart ?? -1
+    this.#staged[at + 3] = unwritten ? 1 : 0
     this.#stagedNumbers += NUMBERS_PER_EXTENT
     if (this.#stagedNumbers === NUMBERS_PER_UPDATE) {
       this.#hash.update(this.#staged)

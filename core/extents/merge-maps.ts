@@ -1,5 +1,5 @@
-import type { Extent, ExtentBatch } from '../storage-backend.ts'
-import { ExtentReader } from './extent-reader.ts'
+import type { Extent } from '../storage-backend.ts'
+import { type SideBySideInput, sideBySide } from './side-by-side.ts'
 
 /** What two maps say of one range: it differs (`data`, `zero`), or only its content can tell (`compare`). */
 export interface MergedRange {
@@ -12,59 +12,29 @@ export interface MergedRange {
   readonly reason: string
 }
 
-export interface MergeInput {
-  readonly base: AsyncIterable<ExtentBatch>
-  readonly target: AsyncIterable<ExtentBatch>
-  /** Bytes. */
-  readonly baseSize: number
-  readonly targetSize: number
-}
+export type MergeInput = Pick<SideBySideInput, 'base' | 'target' | 'baseSize' | 'targetSize'>
 
 /**
- * Merges two maps by range in one pass, O(extents of both), and yields every range whose bytes may differ,
- * ascending. Ranges, not extents: the same unchanged range can be one extent in one map and three in the other.
+ * Merges two maps by range in one pass and gives every range whose bytes may differ, ascending, in batches that may be empty.
+ * Ranges, not extents: the same unchanged range can be one extent in one map and three in the other. Both maps are read to
+ * their ends: whoever fingerprints them needs to see all of them.
  */
-export async function* mergeMaps(input: MergeInput): AsyncGenerator<MergedRange> {
-  const base = new ExtentReader(input.base)
-  const target = new ExtentReader(input.target)
-  try {
-    let position = 0
-    while (position < input.targetSize) {
-      const beyondBase = position >= input.baseSize
-      const inTarget = await target.at(position)
-      const inBase = beyondBase ? BEYOND : await base.at(position)
-      const end = Math.min(
-        inTarget.end,
-        inBase.end,
-        input.targetSize,
-        beyondBase ? Number.POSITIVE_INFINITY : input.baseSize,
-      )
-      const kind = judge(inBase.extent, inTarget.extent, position)
-      if (kind !== undefined) {
-        const physicalStart = kind === 'data' ? physicalAt(inTarget.extent, position) : null
-        yield {
-          start: position,
-          length: end - position,
-          kind,
-          physicalStart: physicalStart ?? 0,
-          reason: inTarget.extent?.opaque ?? inBase.extent?.opaque ?? '',
-        }
-      }
-      position = end
+export async function* mergeMaps(input: MergeInput): AsyncGenerator<readonly MergedRange[]> {
+  for await (const pairs of sideBySide({ ...input, toTheEnd: true })) {
+    const ranges: MergedRange[] = []
+    for (const { start, end, base, target } of pairs) {
+      const kind = judge(base, target, start)
+      if (kind === undefined) continue
+      ranges.push({
+        start,
+        length: end - start,
+        kind,
+        physicalStart: (kind === 'data' ? physicalAt(target, start) : null) ?? 0,
+        reason: target?.opaque ?? base?.opaque ?? '',
+      })
     }
-    await drain(base, input.baseSize)
-    await drain(target, input.targetSize)
-  } finally {
-    await base.close()
-    await target.close()
+    yield ranges
   }
-}
-
-const BEYOND = { extent: undefined, end: Number.POSITIVE_INFINITY } as const
-
-/** Whoever fingerprints a map needs to see all of it, also the base's part beyond a target that shrank. */
-async function drain(reader: ExtentReader, size: number): Promise<void> {
-  for (let position = 0; position < size; ) position = Math.min((await reader.at(position)).end, size)
 }
 
 /** Undefined where both hold the same bytes. */

@@ -77,10 +77,12 @@ async function mergeVerified(
     baseSize,
     targetSize,
   }
-  for await (const { start, length, kind, physicalStart, reason } of mergeMaps(input)) {
-    ranges.push(start, length, kind, physicalStart)
-    if (kind === 'compare') reasons.add(reason)
-    if (ranges.length % RANGES_PER_BATCH === 0) options.onProgress?.(start)
+  for await (const batch of mergeMaps(input)) {
+    for (const { start, length, kind, physicalStart, reason } of batch) {
+      ranges.push(start, length, kind, physicalStart)
+      if (kind === 'compare') reasons.add(reason)
+    }
+    if (batch.length > 0) options.onProgress?.(batch.at(-1)!.start)
   }
   const baseAgain = await digestOf(files.extentMap(files.base, signal))
   const targetAgain = await digestOf(files.extentMap(files.target, signal))

@@ -2,9 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ByteRange, joinNear, NEAR_BYTES } from '../../../core/extents/join-near.ts'
 
+/** In one batch and in many, one of them empty: that must make no difference. */
 async function joined(ranges: readonly ByteRange[]): Promise<ByteRange[]> {
   const found: ByteRange[] = []
-  for await (const range of joinNear(ranges)) found.push(range)
+  for await (const range of joinNear([ranges])) found.push(range)
+  const again: ByteRange[] = []
+  for await (const range of joinNear([[], ...ranges.map((one) => [one])])) again.push(range)
+  assert.deepEqual(again, found)
   return found
 }
 

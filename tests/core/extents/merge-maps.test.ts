@@ -17,7 +17,7 @@ async function merge(
 ): Promise<MergedRange[]> {
   const ranges: MergedRange[] = []
   const input = { base: inBatches(base, batch), target: inBatches(target, batch), baseSize, targetSize }
-  for await (const range of mergeMaps(input)) ranges.push(range)
+  for await (const merged of mergeMaps(input)) ranges.push(...merged)
   return ranges
 }
 
