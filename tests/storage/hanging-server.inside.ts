@@ -1,27 +1,32 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ApiClient } from '../support/api-client.ts'
-import { snapshotFolders } from '../support/snapshot-folders.ts'
 import { machineTest } from '../vm/inside/machine-test.ts'
 import { mountKind } from '../vm/inside/mount-kind.ts'
-import { type Answer, ask, eventually, layMachine, type Machine, silentLab } from './silent-lab.ts'
+import {
+  type Answer,
+  ask,
+  assertOnly,
+  BOUND_S,
+  eventually,
+  layMachine,
+  type Machine,
+  PATIENCE,
+  RECOVERY_MS,
+  REFUSED,
+  silentLab,
+} from './silent-lab.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
-const PATIENCE = '3s'
-/** From request to answer, on an emulated machine beside other tests: ten times the patience. */
-const BOUND_S = 30
 /** Of the median: a single answer may wait for a dozen TLS handshakes on an emulated processor. */
 const HEALTH_BOUND_S = 1
 /** When it is known that the repository does not answer. */
 const AT_ONCE_S = 6
-/** A server that comes back lets nobody open a file for ten seconds, and its clients try again now and then. */
-const RECOVERY_MS = 90_000
 const CLIENTS = 3
-const REFUSED = 'REPOSITORY_NOT_RESPONDING'
 
 for (const kind of ['nfs42', 'cifs'] as const) {
   machineTest(
@@ -120,42 +125,6 @@ machineTest(
   },
 )
 
-/** What is seen on the server's side when the snapshot is so far: its folder, the clone without its name, the clone. */
-const TRIAL = '.diskferry-trial-'
-const MOMENTS = [/^[0-9a-f-]{36}$/, /\/\.clone-/, /\/disk-1\.img$/]
-
-machineTest(
-  'nfs42',
-  'a snapshot that is being made when the server falls silent is gone when it answers again',
-  async ({ mount, filesystem, t }) => {
-    await using lab = await silentLab([mount], PATIENCE)
-    const { client, server } = lab
-    const { vm } = await layMachine(mount, '1', 4 * MIB)
-    const { id: kept } = await client.createSnapshot(vm.id)
-    const folder = join(filesystem.serverDirectory, 'CoriolisSnapshots')
-    for (const moment of MOMENTS) {
-      const creating = ask(client, 'POST', `/api/v1/vms/${vm.id}/snapshots`)
-      const seen = await appearing(folder, kept, moment)
-      await filesystem.server!.pause()
-      const { status, code, seconds, text } = await creating
-      t.diagnostic(`paused at '${seen}': ${status} ${code ?? ''} after ${seconds.toFixed(1)} s`)
-      assert.ok(status === 200 || code === REFUSED, text)
-      assert.ok(seconds < BOUND_S)
-      await filesystem.server!.resume()
-      const ids = [kept]
-      if (status === 200) ids.push((JSON.parse(text) as { readonly id: string }).id)
-      await eventually(() => assertOnly(folder, ids), RECOVERY_MS)
-      await eventually(async () => {
-        const [listed] = await client.vms()
-        assert.deepEqual([...listed!.snapshots].sort(), ids.sort())
-        assert.ok(listed!.snapshot_compatible)
-      }, RECOVERY_MS)
-      for (const id of ids.filter((one) => one !== kept)) await client.deleteSnapshot(vm.id, id)
-    }
-    assert.ok(server.logs.some(({ msg }) => msg === 'the files of an unfinished snapshot were removed'))
-  },
-)
-
 machineTest(
   'nfs42',
   'a server stops and starts while a repository does not answer',
@@ -232,26 +201,5 @@ function watchHealth(client: ApiClient): { end(): Promise<number[]> } {
       ended = true
       return watching
     },
-  }
-}
-
-/** The first path in a folder that matches, but for those of a snapshot, and of the check of the mount before. */
-async function appearing(folder: string, known: string, pattern: RegExp): Promise<string> {
-  for (;;) {
-    const paths = await readdir(folder, { recursive: true }).catch(() => [])
-    const found = paths.find(
-      (path) => !path.startsWith(known) && !path.startsWith(TRIAL) && pattern.test(path),
-    )
-    if (found !== undefined) return found
-    await delay(1)
-  }
-}
-
-/** Nothing but these snapshots is in a folder of snapshots, and nothing unfinished in them. */
-async function assertOnly(folder: string, ids: readonly string[]): Promise<void> {
-  assert.deepEqual(await snapshotFolders(dirname(folder)), [...ids].sort())
-  for (const id of ids) {
-    const names = (await readdir(join(folder, id))).filter((name) => name.startsWith('.'))
-    assert.deepEqual(names, [])
   }
 }

@@ -1,4 +1,6 @@
-import { join } from 'node:path'
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
@@ -6,9 +8,18 @@ import { Disk } from '../../conformance/guest/disk.ts'
 import { type AgentVm, layAgentDatabase, layRepository } from '../support/agent-repository.ts'
 import { ApiClient } from '../support/api-client.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { snapshotFolders } from '../support/snapshot-folders.ts'
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temporary-directory.ts'
 
 const RETRY_MS = 200
+/** How long a server of these tests waits for a repository. */
+export const PATIENCE = '3s'
+/** From request to answer, on an emulated machine beside other tests: ten times the patience. */
+export const BOUND_S = 30
+/** A server that comes back lets nobody open a file for ten seconds, and its clients try again now and then. */
+export const RECOVERY_MS = 90_000
+/** The code of an answer for a repository that does not answer. */
+export const REFUSED = 'REPOSITORY_NOT_RESPONDING'
 
 export interface SilentLab extends AsyncDisposable {
   readonly server: TestServer
@@ -107,5 +118,14 @@ export async function eventually<Result>(work: () => Promise<Result>, withinMs: 
       if (performance.now() > deadline) throw error
     }
     await delay(RETRY_MS)
+  }
+}
+
+/** Nothing but these snapshots is in a folder of snapshots, and nothing unfinished in them. */
+export async function assertOnly(folder: string, ids: readonly string[]): Promise<void> {
+  assert.deepEqual(await snapshotFolders(dirname(folder)), [...ids].sort())
+  for (const id of ids) {
+    const names = (await readdir(join(folder, id))).filter((name) => name.startsWith('.'))
+    assert.deepEqual(names, [])
   }
 }

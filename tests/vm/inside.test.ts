@@ -16,20 +16,24 @@ const files = (await readdir(TESTS, { recursive: true }))
   .filter((name) => INSIDE_TESTS === undefined || INSIDE_TESTS.split(',').some((part) => name.includes(part)))
   .sort()
 
-/** The machine has one NFS server, which tests stop: what uses it can only run one after the other. */
+/**
+ * The machine has one NFS server, which tests stop: what uses it can only run one after the other. First those that wait for
+ * a server which does not answer.
+ */
 const WITH_NFS = [
+  'storage/hanging-server.inside.ts',
+  'storage/silenced-snapshot.inside.ts',
   'backends/nfs42.inside.ts',
   'conformance/backends-nfs42.inside.ts',
-  'storage/hanging-server.inside.ts',
   'storage/mixed-repositories.inside.ts',
   'storage/recorded-identity.inside.ts',
   'storage/repository-locks.inside.ts',
   'vm/kinds.inside.ts',
 ]
-/** What takes the time that the tests of a server which does not answer spend waiting. */
+/** What takes the time that the first of those spend waiting. */
 const MEANWHILE = ['storage/model-ocfs2.inside.ts', 'storage/refine-ocfs2.inside.ts']
 const lanes = [
-  files.filter((name) => WITH_NFS.includes(name)),
+  WITH_NFS.filter((name) => files.includes(name)),
   files.filter((name) => ![...WITH_NFS, ...MEANWHILE].includes(name)),
   files.filter((name) => MEANWHILE.includes(name)),
 ]
