@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
 import type { TestContext } from 'node:test'
@@ -23,7 +25,7 @@ export interface InsideTestsOptions
 /**
  * Boots the test machine once and runs test files in it. Each of their tests becomes a subtest of `t`, as it ends.
  *
- * @param lanes files that run one after the other, beside those of the other lanes; the first PROCESSORS lanes have a
+ * @param lanes files that run one after the other in one process, beside those of the other lanes; the first PROCESSORS lanes have a
  * processor each, and leave to the others what they do not need of it
  */
 export async function runInsideTests(
@@ -33,11 +35,11 @@ export async function runInsideTests(
 ): Promise<void> {
   const { pattern, ...machine } = options
   await using bundles = await temporaryDirectory('inside')
-  const [server, reporter, runner, ...tests] = await bundle(
-    [SERVER, REPORTER, LANES, ...lanes.flat()],
+  const programs = await Promise.all(lanes.map((files, lane) => laneProgram(files, lane, bundles.path)))
+  const [server, reporter, runner, ...packed] = await bundle(
+    [SERVER, REPORTER, LANES, ...programs],
     bundles.path,
   )
-  const packed = lanes.map((lane) => tests.splice(0, lane.length))
   const stdout = new PassThrough()
   const [{ exitCode, bootMs }, outcomes] = await Promise.all([
     runInMachine({
@@ -45,11 +47,7 @@ export async function runInsideTests(
       ...machine,
       env: { ...machine.env, DISKFERRY_TEST_SERVER: server! },
       processors: Math.min(PROCESSORS, lanes.length),
-      command: [
-        process.execPath,
-        ...[runner!, reporter!, pattern ?? ''],
-        ...packed.flatMap((lane, index) => (index === 0 ? lane : ['--', ...lane])),
-      ],
+      command: [process.execPath, ...[runner!, reporter!, pattern ?? '', ...packed]],
       stdout,
       stderr: process.stderr,
     }).finally(() => stdout.end()),
@@ -64,6 +62,16 @@ export async function runInsideTests(
   if (exitCode !== 0 && outcomes.every(({ error }) => error === undefined)) {
     throw new Error(`Every test in the machine passed, but node ended with ${exitCode}.`)
   }
+}
+
+/**
+ * One program for all test files of a lane, which run in their order: each start of node takes seconds, and what it has
+ * compiled serves the next file, too.
+ */
+async function laneProgram(files: readonly string[], lane: number, folder: string): Promise<string> {
+  const path = join(folder, `lane-${lane}.ts`)
+  await writeFile(path, files.map((file) => `import ${JSON.stringify(file)}\n`).join(''))
+  return path
 }
 
 /** The reason that node's test runner gives for a test whose name was not asked for. */

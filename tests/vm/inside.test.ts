@@ -31,7 +31,7 @@ const WITH_NFS = [
   'vm/kinds.inside.ts',
 ]
 /** What takes the time that the first of those spend waiting. */
-const MEANWHILE = ['storage/model-ocfs2.inside.ts', 'storage/refine-ocfs2.inside.ts']
+const MEANWHILE = ['storage/model-ocfs2.inside.ts']
 const lanes = [
   WITH_NFS.filter((name) => files.includes(name)),
   files.filter((name) => ![...WITH_NFS, ...MEANWHILE].includes(name)),
