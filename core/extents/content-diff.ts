@@ -25,7 +25,7 @@ export async function contentDiff(
   signal?: AbortSignal,
 ): Promise<DiffResult> {
   const [{ size: baseSize }, { size: targetSize }] = await Promise.all([stat(files.base), stat(files.target)])
-  const ranges = compareAllocated(files, Math.min(baseSize, targetSize), targetSize, options, signal)
+  const ranges = compareAllocated(files, baseSize, targetSize, options, signal)
   return fallbackReason === undefined
     ? { method: 'content', ranges }
     : { method: 'content', fallbackReason, ranges }
@@ -33,7 +33,7 @@ export async function contentDiff(
 
 async function* compareAllocated(
   files: ContentDiffFiles,
-  commonSize: number,
+  baseSize: number,
   targetSize: number,
   options: DiffOptions,
   signal: AbortSignal | undefined,
@@ -41,7 +41,7 @@ async function* compareAllocated(
   const pairs = sideBySide({
     base: files.extentMap(files.base, signal),
     target: files.extentMap(files.target, signal),
-    baseSize: commonSize,
+    baseSize,
     targetSize,
   })
   for await (const batch of compareRanges(files.base, files.target, joinNear(allocated(pairs)), signal)) {

@@ -14,7 +14,6 @@ import {
   eventually,
   layMachine,
   type Machine,
-  PATIENCE,
   RECOVERY_MS,
   REFUSED,
   silentLab,
@@ -34,7 +33,7 @@ for (const kind of ['nfs42', 'cifs'] as const) {
     'a repository whose server does not answer is refused in time, stops no other, and comes back by itself',
     async ({ mount, filesystem, t }) => {
       await using local = await mountKind('xfs')
-      await using lab = await silentLab([mount, local.mountPoint], PATIENCE)
+      await using lab = await silentLab([mount, local.mountPoint])
       const { client, server } = lab
       const remote = await layMachine(mount, '1', MIB)
       const near = await layMachine(local.mountPoint, '2', MIB)
@@ -100,7 +99,7 @@ machineTest(
   'nfs42',
   'a download that is under way when the server falls silent is broken off, and can be gone on with',
   async ({ mount, filesystem }) => {
-    await using lab = await silentLab([mount], PATIENCE)
+    await using lab = await silentLab([mount])
     const { client } = lab
     const { vm, disk } = await layMachine(mount, '1', 48 * MIB)
     const { id } = await client.createSnapshot(vm.id)
@@ -130,7 +129,7 @@ machineTest(
   'a server stops and starts while a repository does not answer',
   async ({ mount, filesystem }) => {
     await using local = await mountKind('xfs')
-    await using lab = await silentLab([mount, local.mountPoint], PATIENCE)
+    await using lab = await silentLab([mount, local.mountPoint])
     const remote = await layMachine(mount, '1', MIB)
     const near = await layMachine(local.mountPoint, '2', MIB)
     await filesystem.server!.pause()

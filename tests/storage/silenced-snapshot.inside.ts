@@ -10,7 +10,6 @@ import {
   BOUND_S,
   eventually,
   layMachine,
-  PATIENCE,
   RECOVERY_MS,
   REFUSED,
   type SilentLab,
@@ -19,15 +18,15 @@ import {
 
 const MIB = 1024 * 1024
 
-/** What is seen on the server's side when the snapshot is so far: its folder, the clone without its name, the clone. */
 const TRIAL = '.diskferry-trial-'
+/** What is seen on the server's side when the snapshot is so far: its folder, the clone without its name, the clone. */
 const MOMENTS = [/^[0-9a-f-]{36}$/, /\/\.clone-/, /\/disk-1\.img$/]
 
 machineTest(
   'nfs42',
   'a snapshot that is being made when the server falls silent is gone when it answers again',
   async ({ mount, filesystem, t }) => {
-    await using lab = await silentLab([mount], PATIENCE)
+    await using lab = await silentLab([mount])
     const { client, server } = lab
     const { vm } = await layMachine(mount, '1', 4 * MIB)
     const { id: kept } = await client.createSnapshot(vm.id)

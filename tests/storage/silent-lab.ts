@@ -13,7 +13,7 @@ import { type TemporaryDirectory, temporaryDirectory } from '../support/temporar
 
 const RETRY_MS = 200
 /** How long a server of these tests waits for a repository. */
-export const PATIENCE = '3s'
+const PATIENCE = '3s'
 /** From request to answer, on an emulated machine beside other tests: ten times the patience. */
 export const BOUND_S = 30
 /** A server that comes back lets nobody open a file for ten seconds, and its clients try again now and then. */
@@ -53,7 +53,7 @@ export async function layMachine(mount: string, digit: string, size: number): Pr
 }
 
 /** The real server over TLS with a repository on each mount. */
-export async function silentLab(mounts: readonly string[], answerWithin: string): Promise<SilentLab> {
+export async function silentLab(mounts: readonly string[]): Promise<SilentLab> {
   const directory = await temporaryDirectory('silent-lab')
   const agentDbDir = join(directory.path, 'agent-db')
   await layAgentDatabase(
@@ -61,7 +61,11 @@ export async function silentLab(mounts: readonly string[], answerWithin: string)
     mounts.map((mountPoint, index) => ({ id: `repository-${index}`, alias: `${index}`, mountPoint })),
   )
   const start = async () => {
-    const server = await startServer({ directory: join(directory.path, 'server'), agentDbDir, answerWithin })
+    const server = await startServer({
+      directory: join(directory.path, 'server'),
+      agentDbDir,
+      answerWithin: PATIENCE,
+    })
     const client = new ApiClient(server)
     await client.login()
     return { server, client }

@@ -25,8 +25,8 @@ export interface InsideTestsOptions
 /**
  * Boots the test machine once and runs test files in it. Each of their tests becomes a subtest of `t`, as it ends.
  *
- * @param lanes files that run one after the other in one process, beside those of the other lanes; the first PROCESSORS lanes have a
- * processor each, and leave to the others what they do not need of it
+ * @param lanes files that run one after the other in one process, beside those of the other lanes; the first PROCESSORS
+ * lanes have a processor each, and leave to the others what they do not need of it
  */
 export async function runInsideTests(
   t: TestContext,
