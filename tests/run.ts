@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { STORAGE } from './storage/matrix.ts'
 import { ensureDebianPackages, TEST_PACKAGES } from './support/debian-packages.ts'
 import { RUN_DIRECTORY_VARIABLE, removeLeftovers } from './support/leftovers.ts'
+import { VM_PACKAGES } from './vm/packages.ts'
 
 const PROJECT = fileURLToPath(new URL('..', import.meta.url))
 const CHECKS: Readonly<Record<string, readonly string[]>> = {
@@ -94,7 +95,7 @@ async function main(args: readonly string[]): Promise<readonly string[]> {
   const options = args.filter((arg) => arg.startsWith('-'))
   const paths = args.filter((arg) => !arg.startsWith('-'))
   const files = await testFiles(paths.length === 0 ? [join(PROJECT, 'tests')] : paths)
-  ensureDebianPackages([...TEST_PACKAGES, ...STORAGE.flatMap((kind) => kind.packages)])
+  ensureDebianPackages([...TEST_PACKAGES, ...VM_PACKAGES, ...STORAGE.flatMap((kind) => kind.packages)])
 
   for (const [name, check] of paths.length === 0 ? Object.entries(CHECKS) : []) {
     if (interrupted) break
