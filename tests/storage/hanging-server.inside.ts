@@ -21,7 +21,7 @@ import {
 
 const KIB = 1024
 const MIB = 1024 * KIB
-/** Of the median: a single answer may wait for a dozen TLS handshakes on an emulated processor. */
+/** Of the median: a single answer may wait for a dozen TLS handshakes on the machine's one processor. */
 const HEALTH_BOUND_S = 1
 /** When it is known that the repository does not answer. */
 const AT_ONCE_S = 6

@@ -2,10 +2,9 @@ import { playExportModels } from '../support/export-model-test.ts'
 import { machineTest } from '../vm/inside/machine-test.ts'
 
 const SEEDS = [1, 2, 3, 4, 5]
-/** Of several copy-on-write units of OCFS2, and few enough for a machine that is emulated. */
+/** Of several copy-on-write units of OCFS2, and few enough for the test machine. */
 const MAX_DISK_BYTES = 8 * 1024 * 1024
-/** It takes what processor time other tests leave. */
-const TIMEOUT_MS = 25 * 60_000
+const TIMEOUT_MS = 10 * 60_000
 
 machineTest(
   'ocfs2',

@@ -14,7 +14,7 @@ import { type TemporaryDirectory, temporaryDirectory } from '../support/temporar
 const RETRY_MS = 200
 /** How long a server of these tests waits for a repository. */
 const PATIENCE = '3s'
-/** From request to answer, on an emulated machine beside other tests: ten times the patience. */
+/** From request to answer, on the test machine beside other tests: ten times the patience. */
 export const BOUND_S = 30
 /** A server that comes back lets nobody open a file for ten seconds, and its clients try again now and then. */
 export const RECOVERY_MS = 90_000

@@ -10,8 +10,8 @@ const WITH_BINARIES = /^(koffi|sqlite3)$/
 const { resolve } = createRequire(import.meta.url)
 
 /**
- * Packs programs with all that they import into one file each: the emulated machine starts a single file in two
- * seconds, and the several hundred of the server in twenty. What a module learns of its own place stays as it was.
+ * Packs programs with all that they import into one file each: the test machine starts the server as a single
+ * file in a second, and its several hundred files in six. What a module learns of its own place stays as it was.
  *
  * @param target folder for the bundles
  * @returns their paths, in the order of the sources

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -52,7 +52,7 @@ class Run {
     return this.child.exitCode ?? this.child.signalCode!
   }
 
-  /** The kernel ends QEMU a moment after its parent, and nothing announces that. */
+  /** The kernel ends them a moment after its parent, and nothing announces that. */
   async assertNothingLeft(): Promise<void> {
     let left = this.#processes()
     for (let check = 1; check < END_CHECKS && left.length > 0; check += 1) {
@@ -62,11 +62,22 @@ class Run {
     assert.deepEqual(left, [])
   }
 
+  /** The process of the kernel, which holds those of the programs. */
+  kernel(): string {
+    const tracers = this.#pids().map((pid) => /^TracerPid:\s*(\d+)$/m.exec(readProc(pid, 'status'))?.[1])
+    const kernel = tracers.find((pid) => pid !== undefined && pid !== '0')
+    assert.ok(kernel, 'no process is held by a kernel')
+    return kernel
+  }
+
   #processes(): readonly string[] {
+    return this.#pids().map((pid) => readProc(pid, 'cmdline').split('\0').slice(0, 4).join(' '))
+  }
+
+  #pids(): readonly string[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .filter((pid) => readProc(pid, 'environ').split('\0').includes(`${MARK}=${this.mark}`))
-      .map((pid) => readProc(pid, 'cmdline').split('\0').slice(0, 4).join(' '))
   }
 }
 
@@ -117,6 +128,37 @@ test('the machine does not outlive the process that booted it', { timeout: TIMEO
   await run.said('stderr', BOOTING)
   run.child.kill('SIGKILL')
   assert.equal(await run.ended(), 'SIGKILL')
+  await run.assertNothingLeft()
+})
+
+test('a kernel that is killed takes the programs that it held with it', { timeout: TIMEOUT_MS }, async () => {
+  const run = new Run([...CLI, '--', 'sh', '-c', 'echo started; while :; do /bin/true; done'])
+  await run.said('stdout', /started/)
+  process.kill(Number(run.kernel()), 'SIGKILL')
+  assert.equal(await run.ended(), 125)
+  assert.match(run.stderr, /^The test machine stopped before its command ended: its kernel ended with 137\./m)
+  await run.assertNothingLeft()
+})
+
+test('a program that its kernel lost hold of would find nothing to harm', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const run = new Run([...CLI, '--', 'sh', '-c', 'echo started; exec sleep 1000'])
+  await run.said('stdout', /started/)
+  const kernel = run.kernel()
+  const mounts = readProc(kernel, 'mounts').trim().split('\n')
+  // What lies below another mount of the same place can't be reached; the upper one comes later.
+  const optionsOf = new Map(
+    mounts.map((line) => line.split(' ')).map(([, point, , options]) => [point, options]),
+  )
+  const writable = [...optionsOf].filter(([, options]) => !options!.startsWith('ro')).map(([point]) => point)
+  assert.deepEqual(writable, ['/run'])
+  for (const namespace of ['mnt', 'pid', 'ipc', 'net']) {
+    const link = `ns/${namespace}`
+    assert.notEqual(readlinkSync(`/proc/${kernel}/${link}`), readlinkSync(`/proc/self/${link}`))
+  }
+  process.kill(run.child.pid!, 'SIGTERM')
+  assert.equal(await run.ended(), 143)
   await run.assertNothingLeft()
 })
 

@@ -6,7 +6,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { ensureDebianPackages } from '../support/debian-packages.ts'
 import { MachineTimeout, runInMachine } from './machine.ts'
 import { VM_PACKAGES } from './packages.ts'
-import { MachineError } from './qemu.ts'
+import { MachineError } from './uml.ts'
 
 /** As timeout(1) and env(1) have them. */
 const EXIT_TIMEOUT = 124
@@ -39,13 +39,13 @@ function seconds(text: string): number {
 
 const program = new Command('vm')
   .description(
-    "Runs a command in the test machine: Debian's stock kernel in QEMU, with the files of this machine below a layer that goes with it.",
+    "Runs a command in the test machine: Debian's kernel in user mode, with the files of this machine below a layer that goes with it.",
   )
   .argument('<command...>', 'program and arguments; starts in the folder of the project')
   .option('--modules <names>', 'kernel modules to load, commas between them', (text) => text.split(','), [])
   .option(
     '--disk <size>',
-    'an empty disk, /dev/vda and so on; may be repeated',
+    'an empty disk, /dev/ubda and so on; may be repeated',
     (text, all: number[]) => [...all, size(text)],
     [],
   )

@@ -39,24 +39,6 @@ export async function unpackPackage(
   await withArchives(target, (archives) => aptGet(archives, ['download', name]), excluded)
 }
 
-/** The package that a metapackage of Debian stands for now: `linux-image-6.1.0-56-amd64`. */
-export async function dependencyOf(metapackage: string): Promise<string> {
-  const known = await readDependency(metapackage)
-  if (known !== undefined) return known
-  await updateLists()
-  const found = await readDependency(metapackage)
-  if (found === undefined) {
-    throw new Error(`apt-cache knows no package ${metapackage}: let root run apt-get update.`)
-  }
-  return found
-}
-
-/** Without package lists apt-cache fails. */
-async function readDependency(metapackage: string): Promise<string | undefined> {
-  const text = await command('apt-cache', ['depends', metapackage]).catch(() => '')
-  return /^ *Depends: (\S+)$/m.exec(text)?.[1]
-}
-
 async function withArchives(
   target: string,
   download: (archives: string) => Promise<void>,

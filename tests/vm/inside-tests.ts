@@ -10,63 +10,76 @@ import type { InsideNote, InsideOutcome } from './inside/event-reporter.ts'
 import { type MachineOptions, runInMachine } from './machine.ts'
 
 const REPORTER = fileURLToPath(new URL('inside/event-reporter.ts', import.meta.url))
-const LANES = fileURLToPath(new URL('inside/run-lanes.ts', import.meta.url))
 const SERVER = fileURLToPath(new URL('../../main.ts', import.meta.url))
 
-/** As many as the smallest machine that these tests are meant for. */
-const PROCESSORS = 2
-
-export interface InsideTestsOptions
-  extends Omit<MachineOptions, 'command' | 'processors' | 'stdout' | 'stderr'> {
+export interface InsideTestsOptions extends Omit<MachineOptions, 'command' | 'number' | 'stdout' | 'stderr'> {
   /** Only tests whose name matches: the pattern of `node --test-name-pattern`. */
   readonly pattern?: string
 }
 
 /**
- * Boots the test machine once and runs test files in it. Each of their tests becomes a subtest of `t`, as it ends.
+ * Boots a test machine for each lane and runs test files in it. Each of their tests becomes a subtest of `t`, as it ends.
  *
- * @param lanes files that run one after the other in one process, beside those of the other lanes; the first PROCESSORS
- * lanes have a processor each, and leave to the others what they do not need of it
+ * @param lanes files that run one after the other in one process, beside those of the other lanes
  */
 export async function runInsideTests(
   t: TestContext,
   lanes: readonly (readonly string[])[],
   options: InsideTestsOptions = {},
 ): Promise<void> {
-  const { pattern, ...machine } = options
   await using bundles = await temporaryDirectory('inside')
   const programs = await Promise.all(lanes.map((files, lane) => laneProgram(files, lane, bundles.path)))
-  const [server, reporter, runner, ...packed] = await bundle(
-    [SERVER, REPORTER, LANES, ...programs],
-    bundles.path,
+  const [server, reporter, ...packed] = await bundle([SERVER, REPORTER, ...programs], bundles.path)
+  const ends = await Promise.allSettled(
+    packed.map((program, lane) =>
+      runLane(t, lane, { program, server: server!, reporter: reporter! }, options),
+    ),
   )
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+}
+
+/** Files that `bundle` made. */
+interface LaneFiles {
+  readonly program: string
+  readonly server: string
+  readonly reporter: string
+}
+
+async function runLane(
+  t: TestContext,
+  lane: number,
+  { program, server, reporter }: LaneFiles,
+  { pattern, ...machine }: InsideTestsOptions,
+): Promise<void> {
+  const runner = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout']
+  if (pattern !== undefined) runner.push(`--test-name-pattern=${pattern}`)
   const stdout = new PassThrough()
   const [{ exitCode, bootMs }, outcomes] = await Promise.all([
     runInMachine({
       signal: t.signal,
       ...machine,
-      env: { ...machine.env, DISKFERRY_TEST_SERVER: server! },
-      processors: Math.min(PROCESSORS, lanes.length),
-      command: [process.execPath, ...[runner!, reporter!, pattern ?? '', ...packed]],
+      number: lane,
+      env: { ...machine.env, DISKFERRY_TEST_SERVER: server },
+      command: [process.execPath, ...runner, program],
       stdout,
       stderr: process.stderr,
     }).finally(() => stdout.end()),
     relay(t, stdout),
   ])
-  t.diagnostic(`The machine booted in ${(bootMs / 1000).toFixed(1)} s.`)
+  t.diagnostic(`Machine ${lane} booted in ${(bootMs / 1000).toFixed(1)} s.`)
   for (const { name, seconds, notes } of outcomes) {
     t.diagnostic(`${seconds.toFixed(1)} s: ${name}`)
     for (const note of notes) t.diagnostic(`  ${note}`)
   }
-  if (outcomes.length === 0) throw new Error(`No test ran in the machine; node ended with ${exitCode}.`)
+  if (outcomes.length === 0) throw new Error(`No test ran in machine ${lane}; node ended with ${exitCode}.`)
   if (exitCode !== 0 && outcomes.every(({ error }) => error === undefined)) {
-    throw new Error(`Every test in the machine passed, but node ended with ${exitCode}.`)
+    throw new Error(`Every test in machine ${lane} passed, but node ended with ${exitCode}.`)
   }
 }
 
 /**
- * One program for all test files of a lane, which run in their order: each start of node takes seconds, and what it has
- * compiled serves the next file, too.
+ * One program for all test files of a lane, which run in their order: what node has
+ * compiled for one serves the next, too.
  */
 async function laneProgram(files: readonly string[], lane: number, folder: string): Promise<string> {
   const path = join(folder, `lane-${lane}.ts`)
@@ -79,15 +92,14 @@ const UNMATCHED = 'test name does not match pattern'
 
 async function relay(t: TestContext, lines: PassThrough): Promise<readonly InsideOutcome[]> {
   const outcomes: InsideOutcome[] = []
-  const lastOf = new Map<string, InsideOutcome>()
+  let last: InsideOutcome | undefined
   for await (const line of createInterface({ input: lines })) {
-    const [lane] = line.split(' ', 1) as [string]
-    const outcome = JSON.parse(line.slice(lane.length)) as InsideOutcome | InsideNote
+    const outcome = JSON.parse(line) as InsideOutcome | InsideNote
     if ('note' in outcome) {
-      lastOf.get(lane)?.notes.push(outcome.note)
+      last?.notes.push(outcome.note)
       continue
     }
-    lastOf.set(lane, outcome)
+    last = outcome
     if (outcome.skipped === UNMATCHED) continue
     outcomes.push(outcome)
     await t.test(outcome.name, (inside) => {

@@ -1,52 +1,35 @@
+import { readdir, rename, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { command } from '../support/command.ts'
-import { dependencyOf, unpackPackage } from './debian-archive.ts'
-import { writeBootableKernel } from './kernel-image.ts'
+import { unpackPackage } from './debian-archive.ts'
 import { cached, makeOnce } from './machine-cache.ts'
 import { KERNEL_PACKAGE } from './packages.ts'
 
 export interface KernelLayer {
   /** As `uname -r` says it. */
-  readonly version: string
-  /** Holds the kernel, and its modules below `usr/lib/modules`. */
+  readonly release: string
+  /** Holds the kernel as `usr/bin/linux.uml`, and its modules below `usr/lib/modules`. */
   readonly directory: string
 }
 
-const FAMILY = 'linux-image'
+const FAMILY = 'kernel'
 
-/** Drivers of hardware that the machine does not have: two thirds of all. */
-const UNWANTED = [
-  'sound',
-  'drivers/comedi',
-  'drivers/gpu',
-  'drivers/hid',
-  'drivers/hwmon',
-  'drivers/iio',
-  'drivers/infiniband',
-  'drivers/input',
-  'drivers/media',
-  'drivers/net/ethernet',
-  'drivers/net/wireless',
-  'drivers/platform',
-  'drivers/staging',
-  'drivers/usb',
-]
-
-/** Debian's newest stock kernel, unless an older one is in the cache. */
+/** Debian's newest kernel in user mode, unless an older one is in the cache. */
 export async function kernelLayer(cache: string, onWork: (sentence: string) => void): Promise<KernelLayer> {
-  const name = (await cached(cache, FAMILY))[0] ?? (await dependencyOf(KERNEL_PACKAGE))
-  const version = name.slice(FAMILY.length + 1)
+  const name = (await cached(cache, FAMILY))[0] ?? `${FAMILY}-in-user-mode`
   const directory = await makeOnce(cache, FAMILY, name, async (unfinished) => {
-    onWork(`Downloading the test machine's kernel ${version} into ${cache}`)
-    const unwanted = UNWANTED.map((path) => `./lib/modules/*/kernel/${path}`)
-    await unpackPackage(name, unfinished, [...unwanted, './usr/share'])
-    await command('/usr/sbin/depmod', ['--basedir', unfinished, version])
-    await writeBootableKernel(join(unfinished, 'boot', `vmlinuz-${version}`), bootable(unfinished))
+    onWork(`Downloading the test machine's kernel into ${cache}`)
+    await unpackPackage(KERNEL_PACKAGE, unfinished, ['./usr/share'])
+    const from = join(unfinished, 'usr/lib/uml/modules')
+    await rename(from, join(unfinished, 'usr/lib/modules'))
+    await rmdir(join(from, '..'))
+    await command('depmod', ['--basedir', unfinished, await releaseIn(unfinished)])
   })
-  return { version, directory }
+  return { release: await releaseIn(directory), directory }
 }
 
-/** The file of a kernel layer to boot. */
-export function bootable(layer: string): string {
-  return join(layer, 'vmlinux')
+async function releaseIn(layer: string): Promise<string> {
+  const releases = await readdir(join(layer, 'usr/lib/modules'))
+  if (releases.length !== 1) throw new Error(`${layer} holds modules of ${releases.length} kernels.`)
+  return releases[0]!
 }

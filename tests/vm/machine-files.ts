@@ -1,24 +1,18 @@
 import { createHash } from 'node:crypto'
-import { access, mkdir, readFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { acquireFlock } from 'diskferry/native'
 import { unpackMissingPackages } from './debian-archive.ts'
-import { initramfs } from './initramfs.ts'
-import { bootable, kernelLayer } from './kernel-layer.ts'
+import { type KernelLayer, kernelLayer } from './kernel-layer.ts'
 import { cacheDirectory, makeOnce } from './machine-cache.ts'
 import { INSIDE_PACKAGES } from './packages.ts'
 
-/** What a boot needs. */
+/** What a boot needs: two folders of the cache, which lie over this machine's root. */
 export interface MachineFiles {
-  readonly kernel: string
-  readonly initramfs: string
-  /** Folder that is shared in. */
-  readonly cache: string
-  /** Folders in it that lie over this machine's root, the uppermost first. */
-  readonly layers: readonly string[]
+  readonly kernel: KernelLayer
+  /** Programs that are not installed here. */
+  readonly tools: string
 }
-
-const INSTALLED_BUSYBOX = '/usr/bin/busybox'
 
 /**
  * Downloads and makes what the cache lacks. Safe to call from many processes at once.
@@ -33,14 +27,7 @@ export async function machineFiles(
   await using _lock = await acquireFlock(join(cache, 'lock'), signal)
   const tools = await toolsLayer(cache, onWork)
   signal?.throwIfAborted()
-  const busybox = await busyboxOf(tools)
-  const kernel = await kernelLayer(cache, onWork)
-  return {
-    kernel: bootable(kernel.directory),
-    initramfs: await initramfs(cache, kernel, busybox),
-    cache,
-    layers: [basename(tools), basename(kernel.directory)],
-  }
+  return { tools, kernel: await kernelLayer(cache, onWork) }
 }
 
 /** What is missing changes with what is installed here, and the layer with it. */
@@ -52,13 +39,4 @@ async function toolsLayer(cache: string, onWork: (sentence: string) => void): Pr
     onWork(`Downloading the test machine's programs into ${cache}`)
     await unpackMissingPackages(INSIDE_PACKAGES, unfinished)
   })
-}
-
-/** The static one: where it is installed it was not downloaded. */
-async function busyboxOf(tools: string): Promise<string> {
-  const unpacked = join(tools, INSTALLED_BUSYBOX)
-  return access(unpacked).then(
-    () => unpacked,
-    () => INSTALLED_BUSYBOX,
-  )
 }

@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { dirname } from 'node:path'
+import { access } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Duplex, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { diskImages } from './disk-images.ts'
-import { machineFiles } from './machine-files.ts'
-import { MachineError, PortClosed, type Ports, startQemu } from './qemu.ts'
-import { qemuArguments } from './qemu-arguments.ts'
+import { type MachineFiles, machineFiles } from './machine-files.ts'
+import { allowedProcessors, processorOf } from './processors.ts'
 import { assignments, quote } from './shell.ts'
+import { LineClosed, type Lines, MachineError, startUml } from './uml.ts'
+import { diskName, umlArguments } from './uml-arguments.ts'
 import { untilMarker } from './until-marker.ts'
 
 export interface MachineOptions {
@@ -20,16 +22,14 @@ export interface MachineOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Loaded before the command starts, each after those that it needs. The command may call modprobe itself. */
   readonly modules?: readonly string[]
-  /** Bytes of each empty disk: /dev/vda, /dev/vdb and so on. They take no space until written. */
+  /** Bytes of each empty disk: /dev/ubda, /dev/ubdb and so on; 16 at most. They take no space until written. */
   readonly disks?: readonly number[]
-  /** Bytes of each empty disk that the machine reaches as memory: /dev/pmem0, /dev/pmem1 and so on, after the modules. */
-  readonly fastDisks?: readonly number[]
   /** Bytes of a disk for TMPDIR; when left out it lies in the machine's memory. */
   readonly scratchBytes?: number
-  /** 2 GiB when left out. */
+  /** 2 GiB when left out. They take no memory until used. */
   readonly memoryBytes?: number
-  /** One when left out: emulated ones wake each other so slowly that a single program is slower on two. */
-  readonly processors?: number
+  /** Machines that run at the same time get along best with different ones, 0 and up; any when left out. */
+  readonly number?: number
   /** A way out through this machine; the loopback is there without. */
   readonly network?: boolean
   /** A folder that is writable inside, under the same path. */
@@ -57,42 +57,43 @@ export interface MachineResult {
 export class MachineTimeout extends MachineError {}
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
+const BOOT = fileURLToPath(new URL('boot', import.meta.url))
 const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const SCRATCH = '/scratch'
 const GIB = 1024 ** 3
 const DEFAULT_TIMEOUT_MS = 300_000
-/** Control, standard output, standard error: descriptors 3, 4 and 5 of QEMU, before those of the disks. */
-const PORTS = [3, 4, 5] as const
+/** Control, standard output, standard error: descriptors 3, 4 and 5 of the kernel, before those of the disks. */
+const LINES = [3, 4, 5] as const
 const FIRST_DISK = 6
-/** The table of non-volatile memory that the firmware hands over, and its disks. */
-const FAST_DISK_MODULES = ['nfit', 'nd_pmem']
+const SLIRP = 'usr/bin/slirp-fullbolt'
 
 /**
  * Boots the test machine, runs one command in it, and ends the machine.
  * @throws MachineTimeout, MachineError with the end of the kernel's messages, the signal's reason
  */
 export async function runInMachine(options: MachineOptions): Promise<MachineResult> {
-  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, writableDirectory } = options
-  const { disks = [], fastDisks = [], scratchBytes } = options
+  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, disks = [], scratchBytes, network = false } = options
   const files = await machineFiles(options.onWork ?? (() => undefined), signal)
-  const slow = scratchBytes === undefined ? disks : [...disks, scratchBytes]
-  await using images = await diskImages([...slow, ...fastDisks])
-  const qemu = qemuArguments({
-    files,
+  await using images = await diskImages(scratchBytes === undefined ? disks : [...disks, scratchBytes])
+  const kernel = umlArguments({
     memoryBytes: options.memoryBytes ?? 2 * GIB,
-    processors: options.processors ?? 1,
-    ports: PORTS,
-    disks: slow.map((_, index) => FIRST_DISK + index),
-    fastDisks: fastDisks.map((bytes, index) => ({ descriptor: FIRST_DISK + slow.length + index, bytes })),
-    network: options.network ?? false,
-    writableDirectory,
+    lines: LINES,
+    disks: images.descriptors.map((_, index) => FIRST_DISK + index),
+    slirp: network ? await slirp(files) : undefined,
     kernelMessages: options.console !== undefined,
   })
+  const marker = randomBytes(16).toString('hex')
   const timeout = AbortSignal.timeout(timeoutMs)
-  const machine = startQemu(qemu, images.descriptors, options.console)
+  const machine = startUml({
+    options: kernel,
+    input: [await variables(options, files, marker), script(options)].map(encoded).join(''),
+    disks: images.descriptors,
+    network,
+    console: options.console,
+  })
   try {
     return await machine.during(
-      conduct(machine.ports, options),
+      conduct(machine.lines, options, marker),
       AbortSignal.any(signal === undefined ? [timeout] : [timeout, signal]),
     )
   } catch (error) {
@@ -105,13 +106,18 @@ export async function runInMachine(options: MachineOptions): Promise<MachineResu
   }
 }
 
-/** Talks to `boot/start` from its first word to its last. */
-async function conduct([control, stdout, stderr]: Ports, options: MachineOptions): Promise<MachineResult> {
+/** A line for `boot/enter`. */
+function encoded(text: string): string {
+  return `${Buffer.from(text).toString('base64')}\n`
+}
+
+/** Listens to `boot/start` from its first word to its last. */
+async function conduct(
+  [control, stdout, stderr]: Lines,
+  options: MachineOptions,
+  marker: string,
+): Promise<MachineResult> {
   const started = performance.now()
-  const marker = randomBytes(16).toString('hex')
-  for (const text of [variables(options, marker), script(options)]) {
-    control.write(`${Buffer.from(text).toString('base64')}\n`)
-  }
   const end = Buffer.from(`\x1e${marker}`)
   const [result] = await Promise.all([
     answers(control, started),
@@ -129,7 +135,7 @@ async function answers(control: Duplex, started: number): Promise<MachineResult>
     else if (word === 'exit') return { exitCode: Number(rest[0]), bootMs }
     else throw new MachineError(`The test machine could not be prepared: ${rest.join(' ')}`)
   }
-  throw new PortClosed()
+  throw new LineClosed()
 }
 
 async function pass(source: AsyncIterable<Buffer>, target: Writable | undefined): Promise<void> {
@@ -138,16 +144,24 @@ async function pass(source: AsyncIterable<Buffer>, target: Writable | undefined)
   }
 }
 
-/** For `boot/start`. */
-function variables(options: MachineOptions, marker: string): string {
+/** For the programs in `boot`. */
+async function variables(
+  options: MachineOptions,
+  { kernel, tools }: MachineFiles,
+  marker: string,
+): Promise<string> {
+  const { modules = [], network, scratchBytes, disks = [], writableDirectory = '' } = options
   return assignments({
+    boot: BOOT,
+    kernel: kernel.directory,
+    release: kernel.release,
+    tools,
+    processor: String(processorOf(await allowedProcessors(), options.number)),
     marker,
-    modules: [...(options.fastDisks === undefined ? [] : FAST_DISK_MODULES), ...(options.modules ?? [])].join(
-      ' ',
-    ),
-    network: options.network === true ? 'yes' : '',
-    scratch: options.scratchBytes === undefined ? '' : diskDevice(options.disks?.length ?? 0),
-    writable: options.writableDirectory ?? '',
+    modules: modules.join(' '),
+    network: network === true ? 'yes' : '',
+    scratch: scratchBytes === undefined ? '' : `/dev/${diskName(disks.length)}`,
+    writable: writableDirectory,
   })
 }
 
@@ -157,6 +171,11 @@ function script({ command, directory = PROJECT, env }: MachineOptions): string {
   return `${assignments(exported, 'export ')}cd ${quote(directory)} && exec ${command.map(quote).join(' ')}\n`
 }
 
-function diskDevice(index: number): string {
-  return `/dev/vd${String.fromCharCode('a'.charCodeAt(0) + index)}`
+/** It is in the layer of tools unless it is installed on this machine. */
+async function slirp({ tools }: MachineFiles): Promise<string> {
+  const unpacked = join(tools, SLIRP)
+  return access(unpacked).then(
+    () => unpacked,
+    () => join('/', SLIRP),
+  )
 }

@@ -1,5 +1,5 @@
-/** Debian packages that must be installed on this machine to boot the test machine. None of them runs a service. */
-export const VM_PACKAGES: readonly string[] = ['kmod', 'qemu-system-x86', 'xz-utils']
+/** Debian packages that must be installed on this machine to boot the test machine. */
+export const VM_PACKAGES: readonly string[] = ['kmod', 'util-linux']
 
 /**
  * What the test machine has beside this machine's own programs. They are unpacked into the cache folder and
@@ -15,8 +15,9 @@ export const INSIDE_PACKAGES: readonly string[] = [
   'ocfs2-tools',
   'samba',
   'samba-vfs-modules',
+  'slirp',
   'xfsprogs',
 ]
 
-/** Debian's package that depends on the newest stock kernel. */
-export const KERNEL_PACKAGE = 'linux-image-amd64'
+/** The stock kernel, built to run as a process. It is unpacked like those. */
+export const KERNEL_PACKAGE = 'user-mode-linux'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Random } from '../support/random.ts'
-import { PortClosed } from './qemu.ts'
+import { LineClosed } from './uml.ts'
 import { untilMarker } from './until-marker.ts'
 
 const MARKER = Buffer.from('\x1eabab')
@@ -37,5 +37,5 @@ test('what cannot be the beginning of the marker is passed on at once', async ()
 })
 
 test('an output that ends without the marker is an error', async () => {
-  await assert.rejects(collect(untilMarker(chunks('one', '\x1eaba'), MARKER)), PortClosed)
+  await assert.rejects(collect(untilMarker(chunks('one', '\x1eaba'), MARKER)), LineClosed)
 })

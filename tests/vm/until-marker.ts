@@ -1,8 +1,8 @@
-import { PortClosed } from './qemu.ts'
+import { LineClosed } from './uml.ts'
 
 /**
  * Passes on what comes before the marker, at once but for the last bytes while they could be its beginning.
- * @throws PortClosed when the source ends without the marker
+ * @throws LineClosed when the source ends without the marker
  */
 export async function* untilMarker(source: AsyncIterable<Buffer>, marker: Buffer): AsyncGenerator<Buffer> {
   let held: Buffer = Buffer.alloc(0)
@@ -15,7 +15,7 @@ export async function* untilMarker(source: AsyncIterable<Buffer>, marker: Buffer
     if (end > 0) yield bytes.subarray(0, end)
     held = bytes.subarray(end)
   }
-  throw new PortClosed()
+  throw new LineClosed()
 }
 
 /** How many bytes at the end of `bytes` are the first ones of `marker`. */

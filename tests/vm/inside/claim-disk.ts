@@ -4,9 +4,9 @@ import { join } from 'node:path'
 export interface ClaimedDisk extends AsyncDisposable {
   /** 0 for the machine's first. */
   readonly index: number
-  /** `pmem0` or `vda` */
+  /** `ubda` */
   readonly name: string
-  /** `/dev/pmem0` or `/dev/vda` */
+  /** `/dev/ubda` */
   readonly device: string
 }
 
@@ -22,7 +22,7 @@ export async function claimDisk(): Promise<ClaimedDisk> {
   if (DISKFERRY_VM === undefined) throw new Error('This only works in the test machine: npm run vm -- ...')
   await mkdir(CLAIMS, { recursive: true })
   const mounts = await readFile('/proc/self/mounts', 'utf8')
-  const disks = (await readdir('/sys/block')).filter((name) => /^(pmem\d+|vd[a-z])$/.test(name)).sort()
+  const disks = (await readdir('/sys/block')).filter((name) => /^ubd[a-p]$/.test(name)).sort()
   for (const [index, name] of disks.entries()) {
     const device = `/dev/${name}`
     const claim = join(CLAIMS, name)

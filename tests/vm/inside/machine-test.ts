@@ -14,7 +14,7 @@ export interface MachineTestContext {
 }
 
 export interface MachineTestOptions extends MountKindOptions {
-  /** Five minutes when left out: what runs in the machine is emulated. */
+  /** Five minutes when left out. */
   readonly timeoutMs?: number
 }
 

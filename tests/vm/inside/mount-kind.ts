@@ -12,7 +12,7 @@ import { unmount } from './unmount.ts'
 export interface MachineMount extends AsyncDisposable {
   readonly kind: MachineKind
   readonly mountPoint: string
-  /** `/dev/vda`: what lies below the filesystem, or below the server's. */
+  /** `/dev/ubda`: what lies below the filesystem, or below the server's. */
   readonly device: string
   /** The same files on the server's side; the mount point itself where there is no server. */
   readonly serverDirectory: string

@@ -105,10 +105,6 @@ async function startPortMapper(): Promise<void> {
   await command('rpcbind', [])
 }
 
-/** On the processor of whoever starts them: it takes emulated processors long to wake one another. */
 async function startThreads(): Promise<void> {
   await command('rpc.nfsd', [THREADS])
-  const [, processors] = /^Cpus_allowed_list:\s*(.*)$/m.exec(await readFile('/proc/self/status', 'utf8'))!
-  for (const thread of (await command('pgrep', ['-x', 'nfsd'])).trim().split('\n'))
-    await command('taskset', ['--cpu-list', '--pid', processors!, thread])
 }

@@ -1,0 +1,42 @@
+export interface UmlOptions {
+  readonly memoryBytes: number
+  /** Descriptors that the kernel inherits: sockets, each of which is a serial line, one file a disk. */
+  readonly lines: readonly number[]
+  readonly disks: readonly number[]
+  /** A program that takes the machine's packets; left out where it has no way out. */
+  readonly slirp: string | undefined
+  readonly kernelMessages: boolean
+}
+
+/** End the machine when the kernel gives up, and give up when something in it did. */
+const KERNEL_PARAMETERS = ['panic=-1', 'oops=panic', 'audit=0', 'nowatchdog', 'rcupdate.rcu_expedited=1']
+
+/** Where `boot/enter` puts what the kernel needs. */
+const DIRECTORY = '/run'
+
+/** The arguments of Debian's kernel in user mode: https://docs.kernel.org/virt/uml/user_mode_linux_howto_v2.html */
+export function umlArguments({
+  memoryBytes,
+  lines,
+  disks,
+  slirp,
+  kernelMessages,
+}: UmlOptions): readonly string[] {
+  return [
+    `mem=${Math.floor(memoryBytes / 1024 / 1024)}M`,
+    ...['rootfstype=hostfs', 'rootflags=/', 'ro', `init=${DIRECTORY}/init`],
+    ...[`uml_dir=${DIRECTORY}`, 'umid=machine'],
+    ...['con=null', 'con0=null,fd:1', 'ssl=null'],
+    ...lines.map((descriptor, index) => `ssl${index}=fd:${descriptor}`),
+    // Without TRIM, which goes to the file in steps so small that mkfs takes ten seconds for an empty disk.
+    ...disks.map((descriptor, index) => `${diskName(index)}t=/proc/self/fd/${descriptor}`),
+    ...(slirp === undefined ? [] : [`eth0=slirp,,${slirp}`]),
+    ...KERNEL_PARAMETERS,
+    kernelMessages ? 'loglevel=7' : 'quiet',
+  ]
+}
+
+/** `ubda` for 0. */
+export function diskName(index: number): string {
+  return `ubd${String.fromCharCode('a'.charCodeAt(0) + index)}`
+}
