@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import xfs from '../../../backends/xfs/index.ts'
 import type { Log } from '../../../core/log.ts'
 import { MountWatches } from '../../../core/mounts/mount-watches.ts'
@@ -99,6 +100,15 @@ snapshotTest(
   },
 )
 
+/** On a busy machine the first answer may come later than the patience of this bench; the service asks again, too. */
+async function caughtUp(index: IndexRebuilder): Promise<string> {
+  for (;;) {
+    const state = await index.catchUp()
+    if (state !== 'pending') return state
+    await delay(50)
+  }
+}
+
 snapshotTest(
   'leases, deletions, audits, orphans and the rebuild of the index do not wait for a silent repository',
   async (bench) => {
@@ -152,7 +162,7 @@ snapshotTest(
 
     await server.resume()
     await silent.recovered
-    assert.equal(await index.catchUp(), 'done')
+    assert.equal(await caughtUp(index), 'done')
     assert.deepEqual(await orphans.list(), [])
     assert.equal((await core.leases.take(VM, base.id, lease)).holder, lease.holder)
     await database.close()
