@@ -31,9 +31,10 @@ export class Quiesce {
 
   /**
    * Runs `before`, then `work`, then `after`, which is run in any case once `before` was begun: when `before` or `work`
-   * fails, and when the client goes away.
+   * fails, and when the client goes away. Neither is run where the arguments of one are refused: a guest must not be
+   * brought to rest that can't be woken.
    *
-   * @throws QUIESCE_FAILED when `before` fails and is required; ABORTED; what `work` throws
+   * @throws QUIESCE_FAILED when `before` fails, or arguments are refused, and it is required; ABORTED; what `work` throws
    */
   async around<Result>(
     subject: HookSubject,
@@ -43,6 +44,11 @@ export class Quiesce {
     const { before, after } = this.#options
     if (before === undefined && after === undefined) {
       return { result: await work(), consistency: 'crash', consistencyReason: null }
+    }
+    const refusal = refusedArguments([before, after], subject)
+    if (refusal !== undefined) {
+      const consistencyReason = this.#notAtRest(subject, refusal)
+      return { result: await work(), consistency: 'crash', consistencyReason }
     }
     let reason: string | null
     let result: Result
@@ -82,26 +88,31 @@ export class Quiesce {
 
   /** @returns why the guest is not at rest; null when it is */
   async #before(subject: HookSubject, signal: AbortSignal | undefined): Promise<string | null> {
-    const { before, required } = this.#options
+    const { before } = this.#options
     if (before === undefined) return 'there is no hook quiesce.before'
     try {
       await this.#run('before', before, subject, signal)
       return null
     } catch (error) {
       if (!(error instanceof DiskferryError) || error.code !== 'QUIESCE_FAILED') throw error
-      if (required) {
-        throw new DiskferryError(
-          'QUIESCE_FAILED',
-          `no snapshot of VM ${subject.vm} is taken, because quiesce.required is set and its guest could not be brought to rest: ${error.message}`,
-          { cause: error },
-        )
-      }
-      this.#log.warn(
-        { vm: subject.vm, hook: 'before', err: error },
-        'the hook quiesce.before failed: the snapshot is taken all the same, as after a power cut',
-      )
-      return error.message
+      return this.#notAtRest(subject, error)
     }
+  }
+
+  /** @returns the reason @throws QUIESCE_FAILED when the guest has to be at rest */
+  #notAtRest({ vm }: HookSubject, error: DiskferryError): string {
+    if (this.#options.required) {
+      throw new DiskferryError(
+        'QUIESCE_FAILED',
+        `no snapshot of VM ${vm} is taken, because quiesce.required is set and its guest could not be brought to rest: ${error.message}`,
+        { cause: error },
+      )
+    }
+    this.#log.warn(
+      { vm, hook: 'before', err: error },
+      'the guest could not be brought to rest: the snapshot is taken all the same, as after a power cut',
+    )
+    return error.message
   }
 
   async #run(
@@ -114,5 +125,19 @@ export class Quiesce {
     const { timeoutMs } = this.#options
     const { ms, output } = await runHook({ name: `quiesce.${hook}`, argv, timeoutMs }, signal)
     this.#log.info({ vm: subject.vm, hook, ms, output }, `hook quiesce.${hook} done`)
+  }
+}
+
+/** Why the arguments of one of these hooks can't be filled in. */
+function refusedArguments(
+  hooks: readonly (readonly string[] | undefined)[],
+  subject: HookSubject,
+): DiskferryError | undefined {
+  try {
+    for (const template of hooks) hookArguments(template ?? [], subject)
+    return undefined
+  } catch (error) {
+    if (error instanceof DiskferryError) return error
+    throw error
   }
 }

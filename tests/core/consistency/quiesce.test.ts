@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import xfs from '../../../backends/xfs/index.ts'
 import { skewOf, stallOf } from '../../../core/consistency/clone-spans.ts'
+import { Quiesce } from '../../../core/consistency/quiesce.ts'
+import type { Log } from '../../../core/log.ts'
 import { makeCore, makeDisk, type TestCore } from '../../support/core.ts'
 import { type HookProgram, hookProgram } from '../../support/hook-program.ts'
 import {
@@ -15,6 +17,9 @@ import {
   VM,
   WHOLE,
 } from '../../support/snapshot-test.ts'
+import { temporaryDirectory } from '../../support/temporary-directory.ts'
+
+const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 interface HookedBench extends Bench {
   readonly before: HookProgram
@@ -115,6 +120,22 @@ hookedTest(
     assert.deepEqual(await core.store.vmIds(), [])
   },
 )
+
+test('neither hook is run where the arguments of one are refused, or the guest could not be woken', async () => {
+  await using folder = await temporaryDirectory('hooks')
+  const called = join(folder.path, 'called')
+  const hooks = { before: ['/usr/bin/touch', called], after: ['/usr/bin/touch', called, '{name}'] }
+  const subject = { vm: VM, uuid: 'uuid', name: '-renamed' }
+  const quiesce = (required: boolean) => new Quiesce({ ...hooks, timeoutMs: 10_000, required }, SILENT)
+  const { consistency, consistencyReason, result } = await quiesce(false).around(subject, async () => 'made')
+  assert.deepEqual([result, consistency], ['made', 'crash'])
+  assert.match(consistencyReason!, /"\{name\}" of a hook would be "-renamed" for VM vm-1/)
+  let worked = false
+  const work = async () => (worked = true)
+  await assert.rejects(quiesce(true).around(subject, work), failsWith('QUIESCE_FAILED', /"-renamed"/))
+  assert.equal(worked, false)
+  await assert.rejects(access(called))
+})
 
 hookedTest(
   'a before that never ends is killed, and after is run',
