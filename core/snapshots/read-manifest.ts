@@ -30,7 +30,7 @@ export interface ManifestDisk {
 /** That of a VM with 256 disks has 200 KiB. */
 const MOST_BYTES = 4 * 1024 * 1024
 const MOST_DISKS = 1024
-const MOST_PATH = 4096
+const MOST_SHOWN = 4096
 /** A FIFO must not be waited for, and a link leads to a place that nobody checked. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
@@ -38,6 +38,7 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const CREATED_AT = /^[0-8]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in it
 const CONTROL = /[\x00-\x1f\x7f]/
+const CONTROLS = new RegExp(CONTROL, 'g')
 
 /**
  * Reads a manifest of the folder of the snapshot `id`. Whoever can write to the repository may have written it, so
@@ -51,16 +52,19 @@ export async function readManifest(file: string, id: string): Promise<Manifest> 
   must(value['version'] === 1, `has the version ${JSON.stringify(value['version'])}, which is not known`)
   must(manifest.id === id, 'names another snapshot than its folder')
   must(isWord(manifest.vmId, 255), 'has no usable vmId')
-  must(isText(manifest.vmUuid, 255) && isText(manifest.vmFriendlyName, MOST_PATH), 'has no usable VM')
   must(isTime(manifest.createdAt), 'has no usable createdAt')
   must(Array.isArray(manifest.disks), 'has no disks')
   must(manifest.disks.length > 0 && manifest.disks.length <= MOST_DISKS, 'has no usable number of disks')
   const disks = manifest.disks.map(checkDisk)
   must(new Set(disks.map(({ name }) => name)).size === disks.length, 'names a disk twice')
-  const { vmId, vmUuid, vmFriendlyName, createdAt } = manifest
-  must(isText(manifest.consistencyReason ?? '', MOST_PATH), 'has no usable consistencyReason')
+  const { vmId, createdAt } = manifest
+  const vmUuid = shown(manifest.vmUuid, 'vmUuid')
+  const vmFriendlyName = shown(manifest.vmFriendlyName, 'vmFriendlyName')
+  const reason = manifest.consistencyReason ?? null
+  const consistencyReason = reason === null ? null : shown(reason, 'consistencyReason')
   // Manifests of before it was told have none.
-  const consistency = manifest.consistency === undefined ? {} : consistencyOf(manifest)
+  const consistency =
+    manifest.consistency === undefined ? {} : consistencyOf({ ...manifest, consistencyReason })
   return { vmId, id, createdAt, vmUuid, vmFriendlyName, ...consistency, disks }
 }
 
@@ -70,14 +74,14 @@ function checkDisk(disk: ManifestDisk): ManifestDisk {
   must(isDiskName(name), 'has a disk without a usable name')
   const of = `of disk ${JSON.stringify(name)}`
   must(Number.isSafeInteger(size) && size >= 0, `has no usable size ${of}`)
-  must(isText(parentPath, MOST_PATH), `has no usable parentPath ${of}`)
   must(isWord(repositoryId, 255), `has no usable repositoryId ${of}`)
   must(isWord(backend, 255), `has no usable backend ${of}`)
   const numbers = { inode, extents, cloneMs }
   for (const [key, value] of Object.entries(numbers)) must(isCount(value), `has no usable ${key} ${of}`)
   must(birthTimeNs === undefined || isBirthTime(birthTimeNs), `has no usable birthTimeNs ${of}`)
   const born = birthTimeNs === undefined ? {} : { birthTimeNs }
-  return { name, parentPath, repositoryId, size, backend, ...known(numbers), ...born }
+  const path = shown(parentPath, `parentPath ${of}`)
+  return { name, parentPath: path, repositoryId, size, backend, ...known(numbers), ...born }
 }
 
 async function readText(file: string): Promise<string> {
@@ -116,6 +120,15 @@ function known<Numbers extends object>(numbers: Numbers): { [Key in keyof Number
 
 function isTime(value: unknown): boolean {
   return typeof value === 'string' && CREATED_AT.test(value) && !Number.isNaN(Date.parse(value))
+}
+
+/**
+ * A text that nothing is found by. The guest's owner chooses the VM's names, and a hook what it writes: whatever is in
+ * them, it must not cost the snapshot.
+ */
+function shown(value: unknown, what: string): string {
+  if (typeof value !== 'string') throw new Error(`has no usable ${what}`)
+  return value.slice(0, MOST_SHOWN).replace(CONTROLS, ' ')
 }
 
 function isText(value: unknown, most: number): boolean {

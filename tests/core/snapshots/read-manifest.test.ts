@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { placeManifest } from '../../../core/snapshots/place-manifest.ts'
 import { readManifest } from '../../../core/snapshots/read-manifest.ts'
+import { writeManifest } from '../../../core/snapshots/snapshot-manifest.ts'
+import type { SnapshotRecord } from '../../../core/snapshots/snapshot-record.ts'
 import type { Mount } from '../../../core/storage-backend.ts'
 
 const ID = '381ba26b-4a62-4baf-a450-af120ceddcbf'
@@ -44,7 +46,7 @@ const HOSTILE: readonly (readonly [what: string, manifest: unknown, complaint: R
   ['without a VM', { ...SOUND, vmId: '' }, /vmId/],
   ['of a VM with a line end', { ...SOUND, vmId: 'vm\n1' }, /vmId/],
   ['of a VM with too long a name', { ...SOUND, vmId: 'v'.repeat(256) }, /vmId/],
-  ['of a VM that is no text', { ...SOUND, vmUuid: { toString: 'x' } }, /VM/],
+  ['of a VM that is no text', { ...SOUND, vmUuid: { toString: 'x' } }, /vmUuid/],
   ['of no time', { ...SOUND, createdAt: 'yesterday' }, /createdAt/],
   ['of a day that is none', { ...SOUND, createdAt: '2024-13-45T12:34:56.789Z' }, /createdAt/],
   ['of the end of time', { ...SOUND, createdAt: '+275760-09-13T00:00:00.000Z' }, /createdAt/],
@@ -109,6 +111,21 @@ describe('readManifest()', () => {
   for (const [what, manifest, complaint] of HOSTILE) {
     it(`refuses one ${what}`, async () => {
       await assert.rejects(read(JSON.stringify(manifest)), complaint)
+    })
+  }
+
+  for (const text of ['two\nlines', '\u001b[31m\tred\0', 'x'.repeat(10_000), '\ud800 alone', '']) {
+    it(`takes back what was written with ${JSON.stringify(text).slice(0, 40)} where it is only shown`, async () => {
+      const { version: _, vmId, ...record } = SOUND
+      const disks = [{ ...DISK, parentPath: text }]
+      const written = { ...record, vmUuid: text, vmFriendlyName: text, consistencyReason: text, disks }
+      await writeManifest(folder, vmId, { ...written, state: 'ready' } as unknown as SnapshotRecord)
+      const taken = await readManifest(join(folder, 'snapshot.json'), ID)
+      const texts = [taken.vmUuid, taken.vmFriendlyName, taken.consistencyReason, taken.disks[0]!.parentPath]
+      for (const shown of texts) {
+        assert.equal(typeof shown, 'string')
+        assert.ok(shown!.length === Math.min(text.length, 4096) && !/\p{Cc}/u.test(shown!), shown!)
+      }
     })
   }
 
