@@ -3,10 +3,14 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { STORAGE } from '../storage/matrix.ts'
+import { mountFilesystem } from '../support/loop-filesystem.ts'
+import { loopDevicesBelow } from '../support/mounts.ts'
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
 const TIMEOUT_MS = 180_000
@@ -136,8 +140,19 @@ test('a kernel that is killed takes the programs that it held with it', { timeou
   await run.said('stdout', /started/)
   process.kill(Number(run.kernel()), 'SIGKILL')
   assert.equal(await run.ended(), 125)
-  assert.match(run.stderr, /^The test machine stopped before its command ended: its kernel ended with 137\./m)
+  assert.match(run.stderr, /^The test machine stopped before its command ended: it ended with 137\./m)
   await run.assertNothingLeft()
+})
+
+test('a filesystem that is unmounted while a machine runs is gone', { timeout: TIMEOUT_MS }, async () => {
+  const filesystem = await mountFilesystem(STORAGE[0]!)
+  const run = new Run([...CLI, '--', 'sh', '-c', 'echo started; exec sleep 1000'])
+  await run.said('stdout', /started/)
+  const directory = join(filesystem.mountPoint, '..')
+  await filesystem[Symbol.asyncDispose]()
+  assert.deepEqual(loopDevicesBelow(directory), [])
+  process.kill(run.child.pid!, 'SIGTERM')
+  assert.equal(await run.ended(), 143)
 })
 
 test('a program that its kernel lost hold of would find nothing to harm', {
@@ -153,10 +168,15 @@ test('a program that its kernel lost hold of would find nothing to harm', {
   )
   const writable = [...optionsOf].filter(([, options]) => !options!.startsWith('ro')).map(([point]) => point)
   assert.deepEqual(writable, ['/run'])
-  for (const namespace of ['mnt', 'pid', 'ipc', 'net']) {
+  for (const namespace of ['mnt', 'pid', 'ipc', 'net', 'uts']) {
     const link = `ns/${namespace}`
     assert.notEqual(readlinkSync(`/proc/${kernel}/${link}`), readlinkSync(`/proc/self/${link}`))
   }
+  assert.deepEqual(readdirSync(`/proc/${kernel}/root/dev`).sort(), ['null', 'random', 'urandom', 'zero'])
+  // The first process that is to be seen there is `boot/enter`, and not this machine's.
+  assert.match(readFileSync(`/proc/${kernel}/root/proc/1/cmdline`, 'utf8'), /boot\/enter/)
+  // CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH and CAP_FOWNER of linux/capability.h.
+  assert.match(readProc(kernel, 'status'), /^CapEff:\t0{15}f$/m)
   process.kill(run.child.pid!, 'SIGTERM')
   assert.equal(await run.ended(), 143)
   await run.assertNothingLeft()

@@ -12,7 +12,8 @@ import { type MachineOptions, runInMachine } from './machine.ts'
 const REPORTER = fileURLToPath(new URL('inside/event-reporter.ts', import.meta.url))
 const SERVER = fileURLToPath(new URL('../../main.ts', import.meta.url))
 
-export interface InsideTestsOptions extends Omit<MachineOptions, 'command' | 'number' | 'stdout' | 'stderr'> {
+export interface InsideTestsOptions
+  extends Omit<MachineOptions, 'command' | 'number' | 'signal' | 'stdout' | 'stderr'> {
   /** Only tests whose name matches: the pattern of `node --test-name-pattern`. */
   readonly pattern?: string
 }
@@ -27,6 +28,7 @@ export async function runInsideTests(
   lanes: readonly (readonly string[])[],
   options: InsideTestsOptions = {},
 ): Promise<void> {
+  if (lanes.length === 0) throw new Error('There is no test file of that name for the test machine.')
   await using bundles = await temporaryDirectory('inside')
   const programs = await Promise.all(lanes.map((files, lane) => laneProgram(files, lane, bundles.path)))
   const [server, reporter, ...packed] = await bundle([SERVER, REPORTER, ...programs], bundles.path)
@@ -35,7 +37,11 @@ export async function runInsideTests(
       runLane(t, lane, { program, server: server!, reporter: reporter! }, options),
     ),
   )
-  for (const end of ends) if (end.status === 'rejected') throw end.reason
+  const reasons: unknown[] = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))
+  if (reasons.length === 1) throw reasons[0]
+  if (reasons.length > 1) throw new AggregateError(reasons, reasons.map(String).join('\n'))
+  if (ends.every((end) => end.status === 'fulfilled' && end.value === 0))
+    throw new Error('No test of the machine has such a name.')
 }
 
 /** Files that `bundle` made. */
@@ -45,36 +51,43 @@ interface LaneFiles {
   readonly reporter: string
 }
 
+/** @returns how many tests were run */
 async function runLane(
   t: TestContext,
   lane: number,
   { program, server, reporter }: LaneFiles,
   { pattern, ...machine }: InsideTestsOptions,
-): Promise<void> {
+): Promise<number> {
   const runner = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout']
   if (pattern !== undefined) runner.push(`--test-name-pattern=${pattern}`)
   const stdout = new PassThrough()
+  const misread = new AbortController()
   const [{ exitCode, bootMs }, outcomes] = await Promise.all([
     runInMachine({
-      signal: t.signal,
       ...machine,
+      signal: AbortSignal.any([t.signal, misread.signal]),
       number: lane,
       env: { ...machine.env, DISKFERRY_TEST_SERVER: server },
       command: [process.execPath, ...runner, program],
       stdout,
       stderr: process.stderr,
     }).finally(() => stdout.end()),
-    relay(t, stdout),
+    relay(t, stdout).catch((error) => {
+      misread.abort(error)
+      throw error
+    }),
   ])
   t.diagnostic(`Machine ${lane} booted in ${(bootMs / 1000).toFixed(1)} s.`)
   for (const { name, seconds, notes } of outcomes) {
     t.diagnostic(`${seconds.toFixed(1)} s: ${name}`)
     for (const note of notes) t.diagnostic(`  ${note}`)
   }
-  if (outcomes.length === 0) throw new Error(`No test ran in machine ${lane}; node ended with ${exitCode}.`)
   if (exitCode !== 0 && outcomes.every(({ error }) => error === undefined)) {
-    throw new Error(`Every test in machine ${lane} passed, but node ended with ${exitCode}.`)
+    throw new Error(
+      `Each of the ${outcomes.length} tests in machine ${lane} passed, but node ended with ${exitCode}.`,
+    )
   }
+  return outcomes.length
 }
 
 /**

@@ -7,7 +7,7 @@ import { runInsideTests } from './inside-tests.ts'
 const TESTS = fileURLToPath(new URL('..', import.meta.url))
 const GIB = 1024 ** 3
 /** Less than eight minutes on an idle machine with two processors; the other tests run at the same time. */
-const TIMEOUT_MS = 40 * 60_000
+const TIMEOUT_MS = 25 * 60_000
 
 const { INSIDE_TESTS, INSIDE_PATTERN } = process.env
 

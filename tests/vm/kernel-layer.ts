@@ -2,7 +2,7 @@ import { readdir, rename, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { command } from '../support/command.ts'
 import { unpackPackage } from './debian-archive.ts'
-import { cached, makeOnce } from './machine-cache.ts'
+import { makeOnce } from './machine-cache.ts'
 import { KERNEL_PACKAGE } from './packages.ts'
 
 export interface KernelLayer {
@@ -13,17 +13,17 @@ export interface KernelLayer {
 }
 
 const FAMILY = 'kernel'
+const NAME = `${FAMILY}-in-user-mode`
 
-/** Debian's newest kernel in user mode, unless an older one is in the cache. */
+/** Debian's newest kernel in user mode, of the day when the cache was filled. */
 export async function kernelLayer(cache: string, onWork: (sentence: string) => void): Promise<KernelLayer> {
-  const name = (await cached(cache, FAMILY))[0] ?? `${FAMILY}-in-user-mode`
-  const directory = await makeOnce(cache, FAMILY, name, async (unfinished) => {
+  const directory = await makeOnce(cache, FAMILY, NAME, async (unfinished) => {
     onWork(`Downloading the test machine's kernel into ${cache}`)
     await unpackPackage(KERNEL_PACKAGE, unfinished, ['./usr/share'])
     const from = join(unfinished, 'usr/lib/uml/modules')
     await rename(from, join(unfinished, 'usr/lib/modules'))
     await rmdir(join(from, '..'))
-    await command('depmod', ['--basedir', unfinished, await releaseIn(unfinished)])
+    await command('/usr/sbin/depmod', ['--basedir', unfinished, await releaseIn(unfinished)])
   })
   return { release: await releaseIn(directory), directory }
 }

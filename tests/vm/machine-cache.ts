@@ -1,13 +1,13 @@
 import { access, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Where kernel, initramfs and the machine's own programs are kept: `DISKFERRY_VM_CACHE`, else `.cache/vm`. */
+/** Where the kernel and the machine's own programs are kept: `DISKFERRY_VM_CACHE`, else `.cache/vm`. */
 export function cacheDirectory(): string {
   const { DISKFERRY_VM_CACHE } = process.env
-  return DISKFERRY_VM_CACHE ?? join(PROJECT, '.cache/vm')
+  return resolve(DISKFERRY_VM_CACHE ?? join(PROJECT, '.cache/vm'))
 }
 
 /**
@@ -40,7 +40,7 @@ async function removeOld(cache: string, family: string): Promise<void> {
 }
 
 /** The folders of a family. */
-export async function cached(cache: string, family: string): Promise<readonly string[]> {
+async function cached(cache: string, family: string): Promise<readonly string[]> {
   return (await readdir(cache)).filter((name) => name.startsWith(`${family}-`))
 }
 

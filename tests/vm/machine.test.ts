@@ -11,7 +11,7 @@ import { MachineError } from './uml.ts'
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
 const TIMEOUT_MS = 180_000
 const MIB = 1024 ** 2
-/** More than a pipe, a socket and a port hold. */
+/** More than a pipe, a socket and a serial line hold. */
 const OUTPUT_BYTES = 12 * MIB
 
 /** Run in the machine by node -e: tells what it sees on standard error, and writes every byte value to the other. */
@@ -98,7 +98,7 @@ test('a machine that cannot start says why', { timeout: TIMEOUT_MS }, async (t) 
   await assert.rejects(
     runInMachine({ command: ['true'], writableDirectory: '/nowhere/to/be/found', signal: t.signal }),
     (error) =>
-      error instanceof MachineError && /kernel ended with 32.*\/nowhere\/to\/be\/found/s.test(error.message),
+      error instanceof MachineError && /it ended with 32.*\/nowhere\/to\/be\/found/s.test(error.message),
   )
 })
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Duplex, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { temporaryRoot } from '../support/temporary-directory.ts'
 import { diskImages } from './disk-images.ts'
 import { type MachineFiles, machineFiles } from './machine-files.ts'
 import { allowedProcessors, processorOf } from './processors.ts'
@@ -22,7 +23,7 @@ export interface MachineOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Loaded before the command starts, each after those that it needs. The command may call modprobe itself. */
   readonly modules?: readonly string[]
-  /** Bytes of each empty disk: /dev/ubda, /dev/ubdb and so on; 16 at most. They take no space until written. */
+  /** Bytes of each empty disk: /dev/ubda, /dev/ubdb and so on; 16 at most, with that of `scratchBytes`. They take no space until written. */
   readonly disks?: readonly number[]
   /** Bytes of a disk for TMPDIR; when left out it lies in the machine's memory. */
   readonly scratchBytes?: number
@@ -65,6 +66,8 @@ const DEFAULT_TIMEOUT_MS = 300_000
 /** Control, standard output, standard error: descriptors 3, 4 and 5 of the kernel, before those of the disks. */
 const LINES = [3, 4, 5] as const
 const FIRST_DISK = 6
+/** UBD has a letter for each: MAX_DEV of arch/um/drivers/ubd_kern.c. */
+const MOST_DISKS = 16
 const SLIRP = 'usr/bin/slirp-fullbolt'
 
 /**
@@ -73,13 +76,16 @@ const SLIRP = 'usr/bin/slirp-fullbolt'
  */
 export async function runInMachine(options: MachineOptions): Promise<MachineResult> {
   const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, disks = [], scratchBytes, network = false } = options
+  const images = scratchBytes === undefined ? disks : [...disks, scratchBytes]
+  if (images.length > MOST_DISKS)
+    throw new RangeError(`The test machine takes ${MOST_DISKS} disks at most, and not ${images.length}.`)
   const files = await machineFiles(options.onWork ?? (() => undefined), signal)
-  await using images = await diskImages(scratchBytes === undefined ? disks : [...disks, scratchBytes])
+  await using opened = await diskImages(images)
   const kernel = umlArguments({
     memoryBytes: options.memoryBytes ?? 2 * GIB,
     lines: LINES,
-    disks: images.descriptors.map((_, index) => FIRST_DISK + index),
-    slirp: network ? await slirp(files) : undefined,
+    disks: opened.descriptors.map((_, index) => FIRST_DISK + index),
+    network,
     kernelMessages: options.console !== undefined,
   })
   const marker = randomBytes(16).toString('hex')
@@ -87,7 +93,7 @@ export async function runInMachine(options: MachineOptions): Promise<MachineResu
   const machine = startUml({
     options: kernel,
     input: [await variables(options, files, marker), script(options)].map(encoded).join(''),
-    disks: images.descriptors,
+    disks: opened.descriptors,
     network,
     console: options.console,
   })
@@ -145,17 +151,16 @@ async function pass(source: AsyncIterable<Buffer>, target: Writable | undefined)
 }
 
 /** For the programs in `boot`. */
-async function variables(
-  options: MachineOptions,
-  { kernel, tools }: MachineFiles,
-  marker: string,
-): Promise<string> {
+async function variables(options: MachineOptions, files: MachineFiles, marker: string): Promise<string> {
+  const { kernel, tools } = files
   const { modules = [], network, scratchBytes, disks = [], writableDirectory = '' } = options
   return assignments({
     boot: BOOT,
     kernel: kernel.directory,
     release: kernel.release,
     tools,
+    slirp: network === true ? await slirp(files) : '',
+    temporary: temporaryRoot(),
     processor: String(processorOf(await allowedProcessors(), options.number)),
     marker,
     modules: modules.join(' '),

@@ -3,8 +3,8 @@ export interface UmlOptions {
   /** Descriptors that the kernel inherits: sockets, each of which is a serial line, one file a disk. */
   readonly lines: readonly number[]
   readonly disks: readonly number[]
-  /** A program that takes the machine's packets; left out where it has no way out. */
-  readonly slirp: string | undefined
+  /** Is there a program that takes the machine's packets? */
+  readonly network: boolean
   readonly kernelMessages: boolean
 }
 
@@ -19,7 +19,7 @@ export function umlArguments({
   memoryBytes,
   lines,
   disks,
-  slirp,
+  network,
   kernelMessages,
 }: UmlOptions): readonly string[] {
   return [
@@ -30,7 +30,7 @@ export function umlArguments({
     ...lines.map((descriptor, index) => `ssl${index}=fd:${descriptor}`),
     // Without TRIM, which goes to the file in steps so small that mkfs takes ten seconds for an empty disk.
     ...disks.map((descriptor, index) => `${diskName(index)}t=/proc/self/fd/${descriptor}`),
-    ...(slirp === undefined ? [] : [`eth0=slirp,,${slirp}`]),
+    ...(network ? [`eth0=slirp,,${DIRECTORY}/slirp`] : []),
     ...KERNEL_PARAMETERS,
     kernelMessages ? 'loglevel=7' : 'quiet',
   ]

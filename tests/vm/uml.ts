@@ -39,7 +39,7 @@ const TAIL_CHARACTERS = 4000
 
 /** Starts a kernel in namespaces of its own: it and all that it runs end with the first process of them. */
 export function startUml({ options, input, disks, network, console }: UmlStart): RunningUml {
-  const namespaces = ['--mount', '--pid', '--ipc', ...(network ? [] : ['--net'])]
+  const namespaces = ['--mount', '--pid', '--ipc', '--uts', ...(network ? [] : ['--net'])]
   // Whoever is not root is it in there, and may mount.
   if (process.getuid?.() !== 0) namespaces.push('--map-root-user')
   // The kernel ends unshare when the thread that started it ends, however that may come, and unshare does the rest.
@@ -62,7 +62,7 @@ export function startUml({ options, input, disks, network, console }: UmlStart):
   stdin.end(input)
   const closed = new Promise<Error>((settle) => {
     child.once('error', settle)
-    child.once('close', (code, signal) => settle(new Error(`its kernel ended with ${code ?? signal}.`)))
+    child.once('close', (code, signal) => settle(new Error(`it ended with ${code ?? signal}.`)))
   })
   const consoleTail = () => (tail.trim() === '' ? '' : `\n${tail.trim()}`)
 

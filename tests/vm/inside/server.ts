@@ -1,6 +1,6 @@
 /** A directory of this machine, offered on its loopback. Disposing of it takes the offer back. */
 export interface Server extends AsyncDisposable {
-  /** What to mount: `127.0.0.1:/vda`, `//127.0.0.1/share`. */
+  /** What to mount: `127.0.0.1:/ubda`, `//127.0.0.1/share`. */
   readonly source: string
   /** Options that the mount needs. */
   readonly mountOptions: readonly string[]
