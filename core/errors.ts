@@ -94,5 +94,14 @@ export function systemCode(error: unknown): string | undefined {
 
 /** One line about any thrown value, for a log or for the end of another message. */
 export function describe(error: unknown): string {
-  return nameUnnamedErrors(error instanceof Error ? error.message : String(error))
+  return nameUnnamedErrors(textOf(error))
+}
+
+/** A plugin of strangers may throw anything. */
+function textOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error)
+  } catch {
+    return 'something was thrown that has no text'
+  }
 }

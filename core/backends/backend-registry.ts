@@ -2,16 +2,26 @@ import { DiskferryError, describe } from '../errors.ts'
 import type { BackendManifest, CompatibilityTarget, Mount, StorageBackend } from '../storage-backend.ts'
 import { CheckedBackend } from './checked-backend.ts'
 import { checkBackendShape } from './manifest-check.ts'
+import { settledWithin } from './settled-within.ts'
 
 /** The backend for a mount, or the reasons why there is none. */
 export type BackendChoice =
   | { readonly backend: StorageBackend; readonly reasons: readonly [] }
   | { readonly backend: undefined; readonly reasons: readonly string[] }
 
+/** One that waits for something must not keep the next from being asked. */
+const CHECK_LIMIT_MS = 30_000
+
 /** Holds the backends and chooses one for each mount by asking them. */
 export class BackendRegistry {
   readonly #backends = new Map<string, StorageBackend>()
   readonly #failures: DiskferryError[] = []
+  readonly #checkLimitMs: number
+
+  /** @param checkLimitMs for each backend's check of a mount */
+  constructor(checkLimitMs = CHECK_LIMIT_MS) {
+    this.#checkLimitMs = checkLimitMs
+  }
 
   /**
    * Those registered first are asked first.
@@ -58,7 +68,11 @@ export class BackendRegistry {
     for (const backend of candidates) {
       const { name } = backend.manifest
       try {
-        const report = await backend.checkCompatibility(target, signal)
+        const report = await settledWithin(
+          backend.checkCompatibility(target, signal),
+          this.#checkLimitMs,
+          () => new Error(`it was not done after ${this.#checkLimitMs / 1000} s`),
+        )
         if (report.compatible) return { backend, reasons: [] }
         reasons.push(...report.reasons.map((reason) => `${name}: ${reason}`))
       } catch (error) {

@@ -6,6 +6,7 @@ import type { BackendFactory, StorageBackend } from '../storage-backend.ts'
 import type { BackendRegistry } from './backend-registry.ts'
 import { checkBackendShape } from './manifest-check.ts'
 import { packageSeenFrom, shareWithPlugins } from './plugin-imports.ts'
+import { settledWithin } from './settled-within.ts'
 
 export interface PluginReference {
   /** A package's name, an absolute path, or one relative to `directory`. */
@@ -89,7 +90,9 @@ async function loadPlugin(
   { reservedNames = [], timeLimitMs = TIME_LIMIT_MS }: PluginSettings,
 ): Promise<StorageBackend> {
   const made = importFactory(module, directory).then((factory) => factory(options))
-  const candidate: unknown = await settledWithin(made, timeLimitMs, module)
+  const candidate: unknown = await settledWithin(made, timeLimitMs, () =>
+    invalid(`${module} was not loaded after ${timeLimitMs / 1000} s: it waits for something`),
+  )
   const backend = checkBackendShape(candidate, module)
   const { name } = backend.manifest
   if (!reservedNames.includes(name)) return backend
@@ -118,25 +121,10 @@ async function importModule(module: string, directory: string): Promise<unknown>
 
 /** Is it the package itself that was not found, rather than something that it imports? */
 function isAbsent(error: unknown, module: string): boolean {
-  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown }
   const [first, second] = module.split('/')
   const name = module.startsWith('@') ? `${first}/${second}` : first
   return code === 'ERR_MODULE_NOT_FOUND' && String(message).includes(`package '${name}'`)
-}
-
-/** Rejects when the time is over. The work goes on, and what becomes of it is not looked at any more. */
-async function settledWithin<T>(work: Promise<T>, milliseconds: number, module: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    const giveUp = () =>
-      reject(invalid(`${module} was not loaded after ${milliseconds / 1000} s: it waits for something`))
-    timer = setTimeout(giveUp, milliseconds)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function asFailure(module: string, cause: unknown): DiskferryError {

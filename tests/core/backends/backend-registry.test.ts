@@ -43,6 +43,17 @@ describe('the registry of backends', () => {
     assert.deepEqual(reasons, ['a: not made for cloning', 'b: the check failed: the check broke'])
   })
 
+  it('asks the next one when the check of one is never done', async () => {
+    const registry = new BackendRegistry(50)
+    const waiting = () => new Promise<never>(() => undefined)
+    registry.register(scriptedBackend({ manifest: { name: 'waiting' }, checkCompatibility: waiting }), 'test')
+    assert.deepEqual((await registry.choose(target)).reasons, [
+      'waiting: the check failed: it was not done after 0.05 s',
+    ])
+    registry.register(scriptedBackend({ manifest: { name: 'willing' } }), 'test')
+    assert.equal((await registry.choose(target)).backend?.manifest.name, 'willing')
+  })
+
   it('says which filesystems there are backends for', async () => {
     const registry = new BackendRegistry()
     registry.register(scriptedBackend({}), 'test')

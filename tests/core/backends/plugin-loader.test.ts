@@ -114,6 +114,12 @@ describe('a plugin that fails', () => {
   const failing: Readonly<Record<string, readonly [source: string, reason: RegExp]>> = {
     'throws when it is imported': [`throw new Error('no licence')`, /could not be loaded: no licence/],
     'throws something that is no error': [`throw 'a word'`, /could not be loaded: a word/],
+    'throws nothing at all': [`throw null`, /could not be loaded: null/],
+    'throws what has no text': [`throw Object.create(null)`, /could not be loaded: something was thrown/],
+    'throws an error whose message is no text': [
+      `const error = new Error(); error.message = Object.create(null); throw error`,
+      /could not be loaded: something was thrown/,
+    ],
     'has a syntax error': ['export default () => {{', /could not be loaded: .*(Unexpected|expected)/],
     'imports a package that is not there': [`import 'no-such-library'`, /no-such-library/],
     'imports a name that the contract lacks': [
