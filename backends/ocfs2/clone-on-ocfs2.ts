@@ -13,16 +13,17 @@ export interface CloneCalls {
 const CALLS: CloneCalls = { reflink: ocfs2Reflink, ficlone: cloneFile, hasSpaceBehindEnd }
 
 /**
- * Refusals of the ioctl that say nothing of the file or the filesystem, so that FICLONE may do better: a kernel that
- * dropped or never had the ioctl (ENOTTY), or may not run it here (ENOSYS).
+ * Refusals of the ioctl that FICLONE does not share: a kernel that dropped or never had the ioctl (ENOTTY), or may not run
+ * it here (ENOSYS), and a disk that is immutable or append-only, which the ioctl makes no clone of (EPERM:
+ * `ocfs2_vfs_reflink` of fs/ocfs2/refcounttree.c).
  */
-const ONLY_THE_CALL_IS_MISSING: ReadonlySet<string> = new Set(['ENOTTY', 'ENOSYS'])
+const OF_THE_IOCTL_ALONE: ReadonlySet<string> = new Set(['ENOTTY', 'ENOSYS', 'EPERM'])
 
 /** What a kernel says that has no FICLONE for OCFS2: ENOTTY before 4.5, EOPNOTSUPP before 4.10. */
 const NO_FICLONE: ReadonlySet<string> = new Set(['ENOTTY', 'ENOSYS', 'EOPNOTSUPP'])
 
 /**
- * By OCFS2's own ioctl, which every kernel with OCFS2 reflinks has. By FICLONE where only the ioctl is missing, and for
+ * By OCFS2's own ioctl, which every kernel with OCFS2 reflinks has. By FICLONE where only the ioctl refuses, and for
  * a disk that has space allocated behind its end: the ioctl's clone of it would count clusters that it does not have,
  * and whoever deletes that clone has the volume remounted read-only.
  *
@@ -40,7 +41,7 @@ export async function cloneOnOcfs2(
   try {
     await calls.reflink(source, target)
   } catch (error) {
-    if (!ONLY_THE_CALL_IS_MISSING.has(systemCode(error) ?? '')) throw error
+    if (!OF_THE_IOCTL_ALONE.has(systemCode(error) ?? '')) throw error
     return calls.ficlone(source, target, signal)
   }
   try {

@@ -7,6 +7,7 @@ import { type CloneCalls, cloneOnOcfs2 } from '../../backends/ocfs2/clone-on-ocf
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 /** errno(3) */
+const EPERM = 1
 const ENOENT = 2
 const ENOTTY = 25
 const ENOSPC = 28
@@ -54,13 +55,15 @@ test('the ioctl of OCFS2 comes first, and is enough', async () => {
   assert.deepEqual(await cloneWith({}), { made: ['reflink'], error: undefined, exists: true })
 })
 
-test('a kernel without the ioctl is asked for FICLONE', async () => {
-  assert.deepEqual(await cloneWith({ reflink: ENOTTY }), {
-    made: ['reflink', 'ficlone'],
-    error: undefined,
-    exists: true,
+for (const [what, errno] of [
+  ['a kernel without the ioctl', ENOTTY],
+  ['a disk that the ioctl may not clone, being immutable,', EPERM],
+] as const) {
+  test(`for ${what} FICLONE is asked`, async () => {
+    const made = ['reflink', 'ficlone']
+    assert.deepEqual(await cloneWith({ reflink: errno }), { made, error: undefined, exists: true })
   })
-})
+}
 
 for (const [name, errno] of Object.entries({ ENOENT, ENOSPC, EOPNOTSUPP })) {
   test(`${name} of the ioctl would be FICLONE's answer too, so it is not asked`, async () => {

@@ -6,6 +6,7 @@ import { type FallocateOperation, holdBeneath, readMounts } from 'diskferry/nati
 import createOcfs2 from '../../backends/ocfs2/index.ts'
 import { hasSpaceBehindEnd } from '../../backends/ocfs2/space-behind-end.ts'
 import { Disk } from '../../conformance/guest/disk.ts'
+import { command } from '../support/command.ts'
 import { swapNames } from '../support/link-swapper.ts'
 import { machineTest } from '../vm/inside/machine-test.ts'
 
@@ -31,6 +32,24 @@ for (const kind of ['ocfs2', 'ocfs2-1m'] as const) {
         // The volume is remounted read-only when it finds a clone that counts more clusters than it has.
         await writeFile(join(mount, 'probe'), 'still writable', { flush: true })
       }
+    },
+  )
+}
+
+for (const attribute of ['i', 'a']) {
+  machineTest(
+    'ocfs2',
+    `a disk is cloned that was made unchangeable by chattr +${attribute}`,
+    async ({ mount }) => {
+      const disk = await Disk.create(join(mount, 'disk'))
+      await disk.fill(0, MIB, 1)
+      await disk.sync()
+      await command('chattr', [`+${attribute}`, disk.path])
+      const clone = join(mount, 'clone')
+      await backend.clone(disk.path, clone)
+      assert.ok((await readFile(clone)).equals(await readFile(disk.path)))
+      await writeFile(clone, 'a clone can be written', { flag: 'r+' })
+      await command('chattr', [`-${attribute}`, disk.path])
     },
   )
 }
