@@ -137,7 +137,7 @@ export function makeRequest(routes: readonly Route[], names: KnownNames, random:
     if (random.chance(0.08))
       headers.push(`${name}: ${random.chance(0.8) ? random.pick(values) : random.pick(JUNK)}`)
   }
-  const body = random.chance(0.5) ? makeBody(random) : ''
+  const body = random.chance(0.5) ? makeBody(route.path, names, random) : ''
   if (body !== '' || random.chance(0.1)) {
     const length = random.chance(0.9) ? Buffer.byteLength(body) : random.pick([0, -1, 5, 1e9, 'x'])
     headers.push(`Content-Length: ${length}`)
@@ -146,13 +146,30 @@ export function makeRequest(routes: readonly Route[], names: KnownNames, random:
   return random.chance(0.2) ? mutate([whole], random) : whole
 }
 
-function makeBody(random: Random): string {
-  const text = () => JSON.stringify(random.pick(['backup', 'correct horse', ...JUNK]))
+/** What the routes with a body take, by the end of their path; the others ignore it. */
+const SOUND_BODIES: readonly (readonly [string, (names: KnownNames, random: Random) => object])[] = [
+  ['/lease', (_, random) => ({ ttl: random.pick(['1s', '24h', '90m']), holder: 'fuzz' })],
+  [
+    '/audit',
+    ({ snapshot }, random) => ({
+      compareTo: random.pick(snapshot),
+      ...(random.chance(0.5) && { sample: random.between(1, 100), seed: random.between(0, 100) }),
+    }),
+  ],
+  ['', () => ({ username: 'backup', password: 'correct horse' })],
+]
+
+function makeBody(path: string, names: KnownNames, random: Random): string {
+  const [, sound] = SOUND_BODIES.find(([end]) => path.endsWith(end))!
+  const body = () => JSON.stringify(sound(names, random))
+  const value = () => JSON.stringify(random.pick(['backup', -1, 1e300, null, true, [], {}, ...JUNK]))
   return random.pick([
-    () => `{"username": ${text()}, "password": ${text()}}`,
-    () => `{"username": ${text()}, "username": 1, "__proto__": {"password": ${text()}}}`,
+    body,
+    body,
+    () => body().replace(/:("[^"]*"|\d+)/, () => `:${value()}`),
+    () => `{${body().slice(1, -1)}, "__proto__": ${body()}, "more": ${value()}}`,
     () => '['.repeat(random.magnitude(1, 60_000)),
-    () => mutate([Buffer.from('{"username": "backup", "password": "x"}')], random).toString('latin1'),
+    () => mutate([Buffer.from(body())], random).toString('latin1'),
     () => 'x'.repeat(random.magnitude(1, 100_000)),
   ])()
 }

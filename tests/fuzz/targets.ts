@@ -11,6 +11,7 @@ import { makeDatabase } from '../inventory/support/berkeley-db.ts'
 import { python } from '../inventory/support/python.ts'
 import { makeCertificate } from '../support/certificate.ts'
 import { parseByteRangesCase } from './range-target.ts'
+import { SNAPSHOT_FILE_TARGETS } from './snapshot-file-targets.ts'
 import type { FuzzTarget } from './target.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'diskferry-fuzz-'))
@@ -31,6 +32,7 @@ string"""]}
 
 /** One of each thing that a guest's or another host's owner can write, and that the program reads. */
 export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
+  ...SNAPSHOT_FILE_TARGETS,
   'berkeley-db': {
     async corpus() {
       const many = Array.from(
