@@ -10,6 +10,8 @@ const NAMES = [
   'vm.cfg',
   '.ovsmeta',
   'configuration',
+  'snapshot.json',
+  'snapshot.lease.json',
   'Range and conditions',
 ]
 /** The rest is for the routes. */
