@@ -29,7 +29,7 @@ export const SCHEMA = [
     type: 'string',
     default: 'info',
     choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
-    doc: 'The least important kind of line that is logged.',
+    doc: 'The least important kind of line that is logged. The audit lines are logged in any case.',
     reason: 'info tells each login and each snapshot; debug is for finding a fault.',
   },
   {

@@ -87,11 +87,38 @@ describe('the audit log', () => {
     assert.deepEqual(await lineOf(SNAPSHOTS, { method: 'DELETE' }), { ...made, audit: 'snapshot.purge' })
   })
 
+  it('has each lease that is taken or released, with its holder', async () => {
+    const path = `${SNAPSHOTS}/snap-2/lease`
+    const made = { ...nothing, outcome: 'ok', user: 'tester', client, vm: VM.name, snapshot: 'snap-2' }
+    const body = JSON.stringify({ ttl: '1h', holder: 'backup' })
+    assert.deepEqual(await lineOf(path, { method: 'PUT', body }), { ...made, audit: 'lease.take' })
+    assert.deepEqual(await lineOf(`${path}?holder=backup`, { method: 'DELETE' }), {
+      ...made,
+      audit: 'lease.release',
+    })
+    const holders = server.entries().filter((entry) => String(entry.audit).startsWith('lease.'))
+    assert.deepEqual(
+      holders.map(({ holder }) => holder),
+      ['backup', 'backup'],
+    )
+  })
+
   it('tells what failed, and why', async () => {
     server.fake.before = async () => {
       throw new DiskferryError('VM_BUSY', 'busy')
     }
     const { outcome, code } = await lineOf(SNAPSHOTS, { method: 'POST' })
     assert.deepEqual([outcome, code], ['failed', 'VM_BUSY'])
+  })
+})
+
+describe('the audit log of a program that logs nothing but errors', () => {
+  it('is there all the same', async () => {
+    await using quiet = await ApiServer.start({ logLevel: 'error' })
+    await quiet.send(SNAPSHOTS, { method: 'POST' })
+    assert.deepEqual(
+      quiet.entries().map(({ audit }) => audit),
+      ['snapshot.create'],
+    )
   })
 })

@@ -19,6 +19,11 @@ export interface Answer {
   refusal(): ErrorBody
 }
 
+export interface ApiServerOptions extends Partial<ApiOptions> {
+  /** `debug` when left out. */
+  readonly logLevel?: string
+}
+
 /** What tests look at in a line of the log. */
 export interface LogEntry {
   readonly level: number
@@ -36,6 +41,8 @@ export interface LogEntry {
   readonly code?: string
   readonly details?: string
   readonly aborted?: boolean
+  readonly audit?: string
+  readonly holder?: string
 }
 
 export interface SendOptions {
@@ -73,7 +80,7 @@ export class ApiServer implements AsyncDisposable {
     this.#log = log
   }
 
-  static async start(options: Partial<ApiOptions> = {}): Promise<ApiServer> {
+  static async start({ logLevel = 'debug', ...options }: ApiServerOptions = {}): Promise<ApiServer> {
     const fake = new FakeServices()
     const certificates = await makeCertificates()
     const log: string[] = []
@@ -88,7 +95,7 @@ export class ApiServer implements AsyncDisposable {
       services: fake.services,
       jwt: { secret: SECRET, timeToLiveSeconds: 3600 },
       tls: { cert: certificates.cert, key: certificates.key, requireClientCertificate: false },
-      logger: pino({ level: 'debug' }, stream),
+      logger: pino({ level: logLevel }, stream),
       ...options,
     })
     await app.listen({ host: '127.0.0.1', port: 0 })
