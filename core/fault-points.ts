@@ -8,6 +8,7 @@ export const FAULT_POINTS = {
   'database.journal-aside': 'the journal of the broken database has its new name too',
   'trial.written': 'the source of a trial clone is there',
   'trial.cloned': 'the trial clone is there too',
+  'create.stamped': 'every repository has its id, there is no record',
   'create.recorded': 'the record says creating, there is no file',
   'create.folder-made': 'one repository has the empty folder',
   'create.marked-unfinished': 'that folder says that it is unfinished',

@@ -1,7 +1,7 @@
 import { DiskferryError } from '../errors.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { Log } from '../log.ts'
-import type { CloneTask } from '../snapshots/snapshot-files.ts'
+import type { CloneTask } from '../snapshots/clone-disk.ts'
 import type { SnapshotRecord, VmRecord } from '../snapshots/snapshot-record.ts'
 import { toMicrosecond } from './clone-spans.ts'
 import { type CloneSample, estimateClone } from './stall-estimate.ts'

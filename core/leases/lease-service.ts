@@ -5,6 +5,8 @@ import type { HoldBeneath } from '../held-path.ts'
 import type { Log } from '../log.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
+import type { PinnedRoot } from '../repositories/pinned-root.ts'
+import { pinHome, stampOf } from '../snapshots/pin-home.ts'
 import { rootsOf } from '../snapshots/snapshot-files.ts'
 import { holdSnapshotFolder, snapshotFolder } from '../snapshots/snapshot-folder.ts'
 import type { SnapshotRecord, VmRecord } from '../snapshots/snapshot-record.ts'
@@ -74,8 +76,7 @@ export class LeaseService implements Leases {
     if (snapshot.lease !== undefined) return isLive(snapshot.lease, now) ? snapshot.lease : undefined
     for (const root of rootsOf(snapshot)) {
       try {
-        const { watches, hold } = this.#parts
-        const lease = await watches.run([root], () => leaseBeside(root, snapshot.id, hold))
+        const lease = await this.#parts.watches.run([root], () => this.#beside(root, snapshot))
         if (lease !== undefined && isLive(lease, now)) return lease
       } catch (error) {
         throw backendFailure(
@@ -153,9 +154,8 @@ export class LeaseService implements Leases {
   async #writeFiles(vmId: string, snapshot: SnapshotRecord, lease: LeaseRecord | undefined): Promise<void> {
     const what = `VM ${vmId}: the lease of snapshot ${snapshot.id} can't be written beside it`
     for (const root of rootsOf(snapshot)) {
-      await this.#parts.guard.assertMounted(root)
       try {
-        await this.#parts.watches.run([root], () => this.#writeFile(root, snapshot.id, lease))
+        await this.#parts.watches.run([root], () => this.#writeFile(root, snapshot, lease))
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw backendFailure(error, 'INTERNAL', what)
         throw filesGone(snapshot.id, error)
@@ -163,12 +163,23 @@ export class LeaseService implements Leases {
     }
   }
 
+  async #beside(root: string, snapshot: SnapshotRecord): Promise<LeaseRecord | undefined> {
+    await using home = await this.#home(root, snapshot)
+    return await leaseBeside(root, snapshot.id, home.hold)
+  }
+
+  #home(root: string, snapshot: SnapshotRecord): Promise<PinnedRoot> {
+    const { guard, hold } = this.#parts
+    return pinHome(root, stampOf(snapshot, root), guard, hold)
+  }
+
   /** In the folder that is held: a link in its place leads nowhere. */
-  async #writeFile(root: string, snapshotId: string, lease: LeaseRecord | undefined): Promise<void> {
-    await using folder = await holdSnapshotFolder(root, snapshotId, this.#parts.hold)
+  async #writeFile(root: string, snapshot: SnapshotRecord, lease: LeaseRecord | undefined): Promise<void> {
+    await using home = await this.#home(root, snapshot)
+    await using folder = await holdSnapshotFolder(root, snapshot.id, home.hold)
     if (lease !== undefined) {
-      if (folder === undefined) throw filesGone(snapshotId)
-      await writeLeaseFile(folder.path, snapshotId, lease)
+      if (folder === undefined) throw filesGone(snapshot.id)
+      await writeLeaseFile(folder.path, snapshot.id, lease)
     } else if (folder !== undefined) await removeLeaseFile(folder.path)
   }
 }

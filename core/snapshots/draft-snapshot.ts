@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { VmPlan } from '../vms/vm-catalogue.ts'
-import { type CloneTask, clonePath } from './snapshot-files.ts'
-import type { SnapshotRecord, VmRecord } from './snapshot-record.ts'
+import type { CloneTask } from './clone-disk.ts'
+import { clonePath } from './snapshot-files.ts'
+import type { VmRecord } from './snapshot-record.ts'
+import type { DraftedSnapshot } from './stamp-draft.ts'
 
 /** The record that is written before the first file of a new snapshot, and what is to be cloned for it. */
-export function draftSnapshot(
-  plan: VmPlan,
-  before: VmRecord,
-): { readonly draft: SnapshotRecord; readonly tasks: readonly CloneTask[] } {
+export function draftSnapshot(plan: VmPlan, before: VmRecord): DraftedSnapshot {
   const id = randomUUID()
   const tasks: CloneTask[] = []
   for (const { view, source } of plan.disks) {

@@ -2,6 +2,7 @@ import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
+import { pinHome } from './pin-home.ts'
 import { differenceFromRecord } from './recorded-file.ts'
 import type { DiskRecord } from './snapshot-record.ts'
 
@@ -20,7 +21,6 @@ const DAMAGE: Readonly<Record<string, string>> = {
  * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED
  */
 export async function holdIntact(disk: DiskRecord, guard: MountGuard, hold: HoldBeneath): Promise<HeldPath> {
-  await guard.assertMounted(disk.root)
   const damaged = (what: string, cause?: unknown): DiskferryError =>
     new DiskferryError(
       'SNAPSHOT_DAMAGED',
@@ -29,7 +29,8 @@ export async function holdIntact(disk: DiskRecord, guard: MountGuard, hold: Hold
     )
   let file: HeldPath
   try {
-    file = await hold(disk.root, disk.path)
+    await using home = await pinHome(disk.root, disk.repositoryStamp, guard, hold)
+    file = await home.hold(disk.root, disk.path)
   } catch (error) {
     const what = DAMAGE[systemCode(error) ?? '']
     if (what !== undefined) throw damaged(what, error)

@@ -90,11 +90,11 @@ export class IndexRebuilder {
   }
 
   async #mounted({ repositories }: InventoryListing): Promise<readonly MountedRepository[]> {
-    const { guard, watches } = this.#parts
+    const { guard, watches, hold } = this.#parts
     const resolver = await watches.resolver()
     const found = repositories.map(async (repository) => {
       try {
-        return await mountedRepository(repository, guard, resolver)
+        return await mountedRepository(repository, guard, resolver, hold)
       } catch (error) {
         this.#failed(repository.id, { repository: repository.id }, error)
         return undefined

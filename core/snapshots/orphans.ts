@@ -176,9 +176,9 @@ export class Orphans {
   }
 
   async #mounted({ repositories }: InventoryListing): Promise<readonly MountedRepository[]> {
-    const { guard, watches } = this.#parts
+    const { guard, watches, hold } = this.#parts
     const resolver = await watches.resolver()
-    const found = repositories.map((repository) => mountedRepository(repository, guard, resolver))
+    const found = repositories.map((repository) => mountedRepository(repository, guard, resolver, hold))
     return (await Promise.all(found)).filter((repository) => repository !== undefined)
   }
 }

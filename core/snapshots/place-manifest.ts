@@ -28,13 +28,14 @@ export function placeManifest(
     const home =
       known === undefined ? found : mounted.find(({ repository }) => repository.id === repositoryId)
     if (home === undefined) return { notMounted: known! }
-    const { repository, root } = home
+    const { repository, root, stamp } = home
     disks.push({
       ...disk,
       path: join(snapshotFolder(root, manifest.id), name),
       repositoryId: repository.id,
       repositoryMountPoint: repository.mountPoint,
       root,
+      ...(stamp !== undefined && { repositoryStamp: stamp }),
     })
   }
   if (!disks.some(({ root }) => root === found.root)) {

@@ -67,7 +67,7 @@ export class PlainAdoption {
     const parents = new Map(disksOf(vm))
     const disks: DiskRecord[] = []
     for (const { folder, home } of orphan.parts) {
-      const { repository, root, mount } = home
+      const { repository, root, mount, stamp } = home
       const { backend, reasons } = resolved.find((known) => known.repository.id === repository.id)!
       if (backend === null)
         throw refused(orphan.id, `'${repository.mountPoint}' can't be used: ${reasons.join('; ')}`)
@@ -81,6 +81,7 @@ export class PlainAdoption {
           repositoryId: repository.id,
           repositoryMountPoint: repository.mountPoint,
           root,
+          ...(stamp !== undefined && { repositoryStamp: stamp }),
           backend: backend.manifest.name,
         }
         disks.push({ ...disk, ...(await this.#identity(orphan.id, disk, mount)) })

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
@@ -117,14 +116,12 @@ export class RepositoryLocks {
    */
   async #folder(root: string): Promise<HeldPath> {
     const { guard, hold } = this.#parts
-    // Keeps the mount from being exchanged after it was looked at.
-    await using _pinned = await open(root, 'r')
-    await guard.assertMounted(root)
+    await using pinned = await guard.pin(root, hold)
     const snapshots = join(root, SNAPSHOTS_FOLDER)
-    await ensureFolder(snapshots)
-    await using parent = await hold(root, snapshots)
+    await ensureFolder(pinned.at(snapshots))
+    await using parent = await pinned.hold(root, snapshots)
     await ensureFolder(join(parent.path, LOCKS_FOLDER), 0o700)
-    return await hold(root, join(snapshots, LOCKS_FOLDER))
+    return await pinned.hold(root, join(snapshots, LOCKS_FOLDER))
   }
 
   #warnOfLockless(root: string, error: unknown): undefined {

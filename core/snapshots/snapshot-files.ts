@@ -1,18 +1,18 @@
-import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
-import { type CloneSpan, skewOf, stallOf, toMicrosecond } from '../consistency/clone-spans.ts'
+import { skewOf, stallOf } from '../consistency/clone-spans.ts'
 import type { HookSubject } from '../consistency/hook-arguments.ts'
 import type { Quiesce } from '../consistency/quiesce.ts'
-import { DiskferryError, describe, systemCode } from '../errors.ts'
+import { DiskferryError } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
-import type { HeldPath, HoldBeneath } from '../held-path.ts'
+import type { HoldBeneath } from '../held-path.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import { untilSilent } from '../mounts/until-silent.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
+import { type Clone, type CloneTask, cloneDisk } from './clone-disk.ts'
 import { HeldFolders } from './held-folders.ts'
-import { lastingIdentity } from './recorded-file.ts'
+import { pinHome, stampOf } from './pin-home.ts'
 import type { RepositoryLocks } from './repository-locks.ts'
 import {
   isSnapshotThere,
@@ -23,16 +23,8 @@ import {
   syncFolder,
 } from './snapshot-folder.ts'
 import { markUnfinished, writeManifest } from './snapshot-manifest.ts'
-import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
-
-/** What HoldBeneath throws when something else than a file in the repository has a disk's name by now. */
-const MOVED_CODES: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'])
-
-/** A disk that is to be cloned, with the record that is written before it is. */
-export interface CloneTask {
-  readonly record: DiskRecord
-  readonly source: CloneSource
-}
+import type { SnapshotRecord } from './snapshot-record.ts'
+import { type DraftedSnapshot, stampDraft } from './stamp-draft.ts'
 
 /** Makes and removes the files of whole snapshots. */
 export class SnapshotFiles {
@@ -56,6 +48,12 @@ export class SnapshotFiles {
     this.#watches = watches
     this.#quiesce = quiesce
     this.#locks = locks
+  }
+
+  /** As `stampDraft`: before the first record, so that what a killed program leaves is looked for in the right repository. */
+  stamped(drafted: DraftedSnapshot, signal?: AbortSignal): Promise<DraftedSnapshot> {
+    const parts = { guard: this.#guard, hold: this.#hold, watches: this.#watches }
+    return stampDraft(drafted, parts, signal)
   }
 
   /**
@@ -92,8 +90,7 @@ export class SnapshotFiles {
   async assertRemovable(record: SnapshotRecord): Promise<void> {
     await this.#watches.assertAnswer(rootsOf(record))
     for (const root of rootsOf(record)) {
-      const { readOnly } = await this.#guard.assertMounted(root)
-      if (readOnly) {
+      if (await this.#watches.call([root], () => this.#isReadOnly(root, record))) {
         throw new DiskferryError(
           'REPOSITORY_READ_ONLY',
           `the repository '${root}' is mounted read-only, so snapshot ${record.id} can't be deleted: look into the kernel log for the reason, then remount it`,
@@ -118,9 +115,9 @@ export class SnapshotFiles {
     }
     await this.assertRemovable(record)
     const roots = rootsOf(record)
-    const remove = () => this.removeFolders(record.id, roots, `VM ${vmId}`)
+    const remove = () => this.removeFolders(record.id, roots, `VM ${vmId}`, record)
     // A snapshot that was never begun, for want of the locks, must not wait for them again to be forgotten.
-    if (!(await this.#isBegun(record.id, roots))) return await remove()
+    if (!(await this.#isBegun(record))) return await remove()
     await this.#watches.call(roots, (either) =>
       this.#locks.hold(roots, vmId, remove, either, {
         evenIfFull: true,
@@ -133,29 +130,53 @@ export class SnapshotFiles {
    * Removes the folders of a snapshot, as far as they are there.
    *
    * @param whose begins the message of an error
+   * @param record when there is one: it tells another repository that is mounted by now
    * @throws as `assertRemovable`
    */
-  async removeFolders(id: string, roots: readonly string[], whose: string): Promise<void> {
+  async removeFolders(
+    id: string,
+    roots: readonly string[],
+    whose: string,
+    record?: SnapshotRecord,
+  ): Promise<void> {
+    const each = (root: string, remove: typeof retireSnapshotFolder) => {
+      const stamp = record === undefined ? undefined : stampOf(record, root)
+      return this.#watches.run([root], () => remove(root, id, stamp, this.#guard, this.#hold))
+    }
     try {
       // First in every repository: what is left of a snapshot in one must not look whole when it is half gone in another.
       for (const root of roots) {
-        await this.#watches.run([root], () => retireSnapshotFolder(root, id, this.#guard, this.#hold))
+        await each(root, retireSnapshotFolder)
         faultPoint('remove.retired')
       }
-      for (const root of roots) {
-        await this.#watches.run([root], () => removeSnapshotFolder(root, id, this.#guard, this.#hold))
-      }
+      for (const root of roots) await each(root, removeSnapshotFolder)
     } catch (error) {
       throw backendFailure(error, 'INTERNAL', `${whose}: the files of snapshot ${id} can't be removed`)
     }
   }
 
   /** Has it a folder in any of these repositories? */
-  async #isBegun(id: string, roots: readonly string[]): Promise<boolean> {
-    const found = roots.map((root) =>
-      this.#watches.run([root], () => isSnapshotThere(root, id, this.#guard, this.#hold)),
+  async #isBegun(record: SnapshotRecord): Promise<boolean> {
+    const found = rootsOf(record).map((root) =>
+      this.#watches.run([root], () =>
+        isSnapshotThere(root, record.id, stampOf(record, root), this.#guard, this.#hold),
+      ),
     )
     return (await Promise.all(found)).includes(true)
+  }
+
+  /** @throws REPOSITORY_NOT_MOUNTED, also where it is another repository than the one that has the snapshot */
+  async #isReadOnly(root: string, record: SnapshotRecord): Promise<boolean> {
+    try {
+      await using home = await pinHome(root, stampOf(record, root), this.#guard, this.#hold)
+      return home.mount.readOnly
+    } catch (error) {
+      throw backendFailure(
+        error,
+        'INTERNAL',
+        `the repository '${root}' of snapshot ${record.id} can't be looked at`,
+      )
+    }
   }
 
   async #make(
@@ -216,7 +237,7 @@ export class SnapshotFiles {
     const outcomes = await Promise.allSettled(
       tasks.map((task) => {
         const target = join(folders.of(task.record.root), task.record.name)
-        return this.#cloneOne(task, target, signal)
+        return cloneDisk(task, target, this.#guard, this.#hold, signal)
       }),
     )
     // Only now is no clone under way any more, and the caller may take the files away.
@@ -224,43 +245,6 @@ export class SnapshotFiles {
       if (outcome.status === 'rejected') throw outcome.reason
       return outcome.value
     })
-  }
-
-  /**
-   * What is cloned is what was found beneath the repository, and it goes into the folder that is held: a link that is
-   * put in the place of either has no effect.
-   */
-  async #cloneOne({ record, source }: CloneTask, target: string, signal?: AbortSignal): Promise<Clone> {
-    const refused = (why: string, cause?: unknown) =>
-      new DiskferryError('CLONE_FAILED', `disk ${record.name}: its file '${source.file}' ${why}; try again`, {
-        cause,
-      })
-    let opened: HeldPath
-    try {
-      opened = await this.#hold(source.root, source.file)
-    } catch (error) {
-      if (MOVED_CODES.has(systemCode(error) ?? ''))
-        throw refused(`is no longer where it was a moment ago: ${describe(error)}`, error)
-      throw backendFailure(error, 'CLONE_FAILED', `disk ${record.name}: '${source.file}' can't be opened`)
-    }
-    await using disk = opened
-    if (!disk.stats.isFile()) throw refused('is no longer a regular file')
-    const beganMs = performance.now()
-    await source.backend.clone(disk.path, target, signal)
-    const endedMs = performance.now()
-    faultPoint('create.cloned')
-    const status = await lstat(target)
-    const { size } = status
-    if (!Number.isSafeInteger(size)) {
-      throw new DiskferryError('CLONE_FAILED', `disk ${record.name} has ${size} bytes, more than 2^53 - 1`)
-    }
-    // As everybody will find it from now on.
-    await using clone = await this.#hold(record.root, record.path)
-    if (clone.stats.ino !== status.ino || clone.stats.dev !== status.dev)
-      throw refused('was cloned, and the clone is not where it was put')
-    const cloneMs = toMicrosecond(endedMs - beganMs)
-    const identity = lastingIdentity(clone, source.mount)
-    return { beganMs, endedMs, disk: { ...record, size, cloneMs, ...identity } }
   }
 }
 
@@ -272,10 +256,6 @@ export function clonePath(source: CloneSource, snapshotId: string, diskName: str
 /** Whom the hooks of a snapshot are run for. */
 export function subjectOf(vmId: string, record: SnapshotRecord): HookSubject {
   return { vm: vmId, uuid: record.vmUuid, name: record.vmFriendlyName }
-}
-
-interface Clone extends CloneSpan {
-  readonly disk: DiskRecord
 }
 
 function firstTaskByRoot(tasks: readonly CloneTask[]): ReadonlyMap<string, CloneTask> {

@@ -8,6 +8,7 @@ import type { MountGuard } from '../repositories/mount-guard.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import type { Mount } from '../storage-backend.ts'
 import { holdFolder } from './hold-folder.ts'
+import { pinHome } from './pin-home.ts'
 import { removeTree } from './remove-tree.ts'
 import { retireManifest } from './snapshot-manifest.ts'
 
@@ -45,24 +46,24 @@ export async function makeSnapshotFolder(
   hold: HoldBeneath,
 ): Promise<HeldPath> {
   const folder = snapshotFolder(root, snapshotId)
-  await using _pinned = await open(root, 'r')
-  await guard.assertMounted(root, mount)
-  await ensureFolder(dirname(folder))
-  await using parent = await hold(root, dirname(folder))
+  await using pinned = await guard.pin(root, hold, mount)
+  await ensureFolder(pinned.at(dirname(folder)))
+  await using parent = await pinned.hold(root, dirname(folder))
   await mkdir(join(parent.path, snapshotId), { mode: 0o750 })
-  return await hold(root, folder)
+  return await pinned.hold(root, folder)
 }
 
-/** Is there anything by the name of a snapshot's folder? @throws REPOSITORY_NOT_MOUNTED, or the system's error */
+/** Is there anything by the name of a snapshot's folder? @throws as `pinHome` */
 export async function isSnapshotThere(
   root: string,
   snapshotId: string,
+  stamp: string | undefined,
   guard: MountGuard,
   hold: HoldBeneath,
 ): Promise<boolean> {
-  await guard.assertMounted(root)
+  await using home = await pinHome(root, stamp, guard, hold)
   try {
-    await using _folder = await hold(root, snapshotFolder(root, snapshotId))
+    await using _folder = await home.hold(root, snapshotFolder(root, snapshotId))
   } catch (error) {
     // Whatever else is wrong is told by who removes it.
     return systemCode(error) !== 'ENOENT'
@@ -73,17 +74,18 @@ export async function isSnapshotThere(
 /**
  * Makes of a snapshot's folder something that nobody takes for a snapshot; does nothing where it is gone already.
  *
- * @throws REPOSITORY_NOT_MOUNTED, or the system's error
+ * @throws as `pinHome`
  */
 export async function retireSnapshotFolder(
   root: string,
   snapshotId: string,
+  stamp: string | undefined,
   guard: MountGuard,
   hold: HoldBeneath,
 ): Promise<void> {
-  await guard.assertMounted(root)
+  await using home = await pinHome(root, stamp, guard, hold)
   // A link or a file in its place is no snapshot, and is removed later.
-  await using folder = await holdSnapshotFolder(root, snapshotId, hold)
+  await using folder = await holdSnapshotFolder(root, snapshotId, home.hold)
   if (folder === undefined) return
   await retireManifest(folder.path)
   await syncFolder(folder.path)
@@ -93,25 +95,18 @@ export async function retireSnapshotFolder(
  * Removes a snapshot's folder with all in it; does nothing where it is gone already. A link in it is removed, never
  * followed.
  *
- * @throws REPOSITORY_NOT_MOUNTED, or the system's error: ELOOP where a link stands in place of the folder of all
+ * @throws as `pinHome`; ELOOP where a link stands in place of the folder of all
  */
 export async function removeSnapshotFolder(
   root: string,
   snapshotId: string,
+  stamp: string | undefined,
   guard: MountGuard,
   hold: HoldBeneath,
 ): Promise<void> {
   const folder = snapshotFolder(root, snapshotId)
-  await guard.assertMounted(root)
-  let opened: HeldPath
-  try {
-    opened = await hold(root, dirname(folder))
-  } catch (error) {
-    // Where nothing was ever made there is no folder of snapshots either.
-    if (systemCode(error) === 'ENOENT') return
-    throw error
-  }
-  await using parent = opened
+  await using home = await pinHome(root, stamp, guard, hold)
+  await using parent = await home.hold(root, dirname(folder))
   await removeTree(parent.path, snapshotId)
   faultPoint('remove.folder')
   await syncFolder(parent.path)

@@ -23,6 +23,8 @@ export interface DiskRecord extends DiskSnapshot {
   readonly repositoryId: string
   /** The repository's folder without links; the clone lies below it. */
   readonly root: string
+  /** That of the repository, to know it from another that is mounted in its place. Absent in records of before there were any. */
+  readonly repositoryStamp?: string
   /** Of the disk before it was cloned, where they were counted. */
   readonly extents?: number
   /** Milliseconds that the clone took. */
@@ -86,6 +88,7 @@ function isDiskRecord(value: unknown): value is DiskRecord {
     ) &&
     Number.isSafeInteger(disk.size) &&
     disk.size >= 0 &&
+    (disk.repositoryStamp === undefined || isText(disk.repositoryStamp)) &&
     (disk.inode === undefined || Number.isSafeInteger(disk.inode)) &&
     (disk.birthTimeNs === undefined || isBirthTime(disk.birthTimeNs))
   )

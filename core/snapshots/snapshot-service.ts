@@ -49,7 +49,7 @@ export class SnapshotService implements Snapshots {
         const plan = await vms.plan(vmId, true, signal)
         if (plan.reasons.length > 0) throw refusal(plan)
         const before = await journal.settled(vmId)
-        const wanted = draftSnapshot(plan, before)
+        const wanted = await files.stamped(draftSnapshot(plan, before), signal)
         const { stallForecastMs, tasks } = await watches.run(
           rootsOf(wanted.draft),
           (either) => forecast.assess(before, wanted.tasks, either),

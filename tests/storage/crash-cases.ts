@@ -9,6 +9,7 @@ export type CrashCase = FaultPoint | `${FaultPoint}:${number}`
  */
 export const CRASH_CASES = {
   create: [
+    'create.stamped',
     'create.recorded',
     'create.folder-made',
     'create.folder-made:2',
