@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import { describeWithAdvice } from '../backends/backend-failure.ts'
 import type { BackendChoice, BackendRegistry } from '../backends/backend-registry.ts'
-import { systemCode } from '../errors.ts'
+import { DiskferryError, systemCode } from '../errors.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { Mount } from '../storage-backend.ts'
 import { ensureFolder } from './ensure-folder.ts'
+import type { MountGuard } from './mount-guard.ts'
 import { SNAPSHOTS_FOLDER } from './paths.ts'
 import { makeTrialFolder, removeStaleTrials } from './trial-folder.ts'
 
@@ -20,19 +21,21 @@ interface Entry {
 /** Remembers which backend a mount got, for a minute, or until the mount or its options change. */
 export class CompatibilityCache {
   readonly #registry: BackendRegistry
+  readonly #guard: MountGuard
   readonly #hold: HoldBeneath
   readonly #watches: MountWatches
   readonly #entries = new Map<string, Entry>()
 
-  constructor(registry: BackendRegistry, hold: HoldBeneath, watches: MountWatches) {
+  constructor(registry: BackendRegistry, guard: MountGuard, hold: HoldBeneath, watches: MountWatches) {
     this.#registry = registry
+    this.#guard = guard
     this.#hold = hold
     this.#watches = watches
   }
 
   /**
    * @param fresh check now, whatever is remembered
-   * @throws REPOSITORY_NOT_RESPONDING
+   * @throws REPOSITORY_NOT_RESPONDING; REPOSITORY_NOT_MOUNTED when it is no longer the mount that is there
    */
   choose(root: string, mount: Mount, fresh: boolean): Promise<BackendChoice> {
     const now = Date.now()
@@ -60,12 +63,14 @@ export class CompatibilityCache {
     // What the check says tells more than why its folder can't be removed.
     let choice: BackendChoice | undefined
     try {
-      await ensureFolder(directory)
-      await using held = await this.#hold(root, directory)
+      await using pinned = await this.#guard.pin(root, this.#hold, mount)
+      await ensureFolder(pinned.at(directory))
+      await using held = await pinned.hold(root, directory)
       await removeStaleTrials(held.path)
       await using trial = await makeTrialFolder(held.path)
       choice = await this.#registry.choose({ mount, trialDirectory: trial.path }, signal)
     } catch (error) {
+      if (error instanceof DiskferryError) throw error
       if (choice === undefined || choice.backend !== undefined)
         return { backend: undefined, reasons: [folderReason(directory, error)] }
     }

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import type { BackendRegistry } from '../backends/backend-registry.ts'
-import { type DiskferryError, describe, systemCode } from '../errors.ts'
+import { DiskferryError, describe, systemCode } from '../errors.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { Inventory, InventoryListing, InventoryProblem, Repository } from '../inventory.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
@@ -43,7 +43,7 @@ export class RepositoryCatalogue implements Repositories {
     this.#registry = registry
     this.#guard = guard
     this.#watches = watches
-    this.#compatibility = new CompatibilityCache(registry, hold, watches)
+    this.#compatibility = new CompatibilityCache(registry, guard, hold, watches)
   }
 
   /** @param fresh check each mount now rather than believe a check of the last minute */
@@ -107,6 +107,8 @@ export class RepositoryCatalogue implements Repositories {
       return { repository, root, mount, backend: backend ?? null, reasons }
     } catch (error) {
       if (isNotResponding(error)) return without(error.message, { refusal: error })
+      if (error instanceof DiskferryError && error.code === 'REPOSITORY_NOT_MOUNTED')
+        return without(error.message)
       if (systemCode(error) === 'ENOENT')
         return without(`'${mountPoint}' does not exist: mount the repository`)
       return without(`'${mountPoint}' can't be looked at: ${describe(error)}`)
