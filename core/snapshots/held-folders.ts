@@ -13,6 +13,10 @@ export class HeldFolders implements AsyncDisposable {
     return this.#folders.get(root)!.path
   }
 
+  paths(): readonly string[] {
+    return [...this.#folders.values()].map(({ path }) => path)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const folder of this.#folders.values()) await folder[Symbol.asyncDispose]()
   }

@@ -25,6 +25,7 @@ import {
 import { markUnfinished, writeManifest } from './snapshot-manifest.ts'
 import type { SnapshotRecord } from './snapshot-record.ts'
 import { type DraftedSnapshot, stampDraft } from './stamp-draft.ts'
+import { takeBack } from './take-back.ts'
 
 /** Makes and removes the files of whole snapshots. */
 export class SnapshotFiles {
@@ -35,6 +36,8 @@ export class SnapshotFiles {
   readonly #locks: RepositoryLocks
   /** Ids of snapshots whose files are being made, also when nobody waits for them any more. */
   readonly #making = new Set<string>()
+  /** Ids of snapshots that failed and of which no file is left, although their repositories are not mounted. */
+  readonly #takenBack = new Set<string>()
 
   constructor(
     guard: MountGuard,
@@ -113,6 +116,7 @@ export class SnapshotFiles {
         `VM ${vmId}: the files of snapshot ${record.id} were still being made when a repository fell silent, and the kernel has not let go of that yet`,
       )
     }
+    if (this.#takenBack.delete(record.id)) return
     await this.assertRemovable(record)
     const roots = rootsOf(record)
     const remove = () => this.removeFolders(record.id, roots, `VM ${vmId}`, record)
@@ -223,9 +227,9 @@ export class SnapshotFiles {
       }
       return made
     } catch (error) {
-      throw backendFailure(error, 'CLONE_FAILED', `VM ${vmId}: the snapshot could not be made`, signal)
-    } finally {
       await cloning?.catch(() => undefined)
+      if (await takeBack(error, folders, draft.id)) this.#takenBack.add(draft.id)
+      throw backendFailure(error, 'CLONE_FAILED', `VM ${vmId}: the snapshot could not be made`, signal)
     }
   }
 

@@ -6,6 +6,8 @@ import { hookProgram } from './hook-program.ts'
 export interface HookHold {
   /** For the server: the table `[quiesce]`. */
   readonly config: string
+  /** For a core of its own: `quiesce.before`. */
+  readonly before: readonly string[]
   next(): Promise<HeldHook>
 }
 
@@ -21,6 +23,7 @@ export async function hookHold(folder: string): Promise<HookHold> {
   const program = await hookProgram(folder, 'before', `while [ -e '${wait}' ]; do sleep 0.1; done`)
   const release = () => rm(wait, { force: true })
   return {
+    before: [program.path],
     config: `[quiesce]\nbefore = [${JSON.stringify(program.path)}]\n`,
     async next() {
       const calls = (await program.calls()).length
