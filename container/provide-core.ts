@@ -17,6 +17,7 @@ import { DiskMaps } from '../core/snapshots/disk-maps.ts'
 import { IndexRebuilder } from '../core/snapshots/index-rebuilder.ts'
 import { Orphans } from '../core/snapshots/orphans.ts'
 import { PlainAdoption } from '../core/snapshots/plain-adoption.ts'
+import { RepositoryChanges } from '../core/snapshots/repository-changes.ts'
 import { RepositoryLocks } from '../core/snapshots/repository-locks.ts'
 import { SnapshotFiles } from '../core/snapshots/snapshot-files.ts'
 import { SnapshotJournal } from '../core/snapshots/snapshot-journal.ts'
@@ -110,6 +111,7 @@ export function provideCore(
         LOCK_PATIENCE_MS,
       ),
   )
+  provide(container, RepositoryChanges, () => new RepositoryChanges(get(MountWatches), get(RepositoryLocks)))
   provide(
     container,
     SnapshotFiles,
@@ -119,7 +121,15 @@ export function provideCore(
   provide(
     container,
     SnapshotJournal,
-    () => new SnapshotJournal(get(SnapshotStore), get(SnapshotFiles), get(VmLocks), logger, get(Quiesce)),
+    () =>
+      new SnapshotJournal(
+        get(SnapshotStore),
+        get(SnapshotFiles),
+        get(VmLocks),
+        logger,
+        get(Quiesce),
+        get(RepositoryChanges),
+      ),
   )
   provide(
     container,
@@ -170,6 +180,7 @@ export function provideCore(
       new LeaseService({
         store: get(SnapshotStore),
         locks: get(VmLocks),
+        changes: get(RepositoryChanges),
         guard: get(MountGuard),
         hold: holdBeneath,
         watches: get(MountWatches),

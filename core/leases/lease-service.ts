@@ -7,6 +7,7 @@ import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { PinnedRoot } from '../repositories/pinned-root.ts'
 import { pinHome, stampOf } from '../snapshots/pin-home.ts'
+import type { Commit, RepositoryChanges } from '../snapshots/repository-changes.ts'
 import { rootsOf } from '../snapshots/snapshot-files.ts'
 import { holdSnapshotFolder, snapshotFolder } from '../snapshots/snapshot-folder.ts'
 import type { SnapshotRecord, VmRecord } from '../snapshots/snapshot-record.ts'
@@ -21,6 +22,7 @@ import { isLive, type LeaseRecord, makeLease, shownLease } from './lease-record.
 export interface LeaseServiceParts {
   readonly store: SnapshotStore
   readonly locks: VmLocks
+  readonly changes: RepositoryChanges
   readonly guard: MountGuard
   readonly hold: HoldBeneath
   readonly watches: MountWatches
@@ -29,9 +31,9 @@ export interface LeaseServiceParts {
 }
 
 /**
- * Leases are kept in the VM's record, which decides, and in a file beside the snapshot, which is read where the record
- * has none: then the index was lost and made anew. The file is always changed first, so the record never promises what
- * the file lacks.
+ * Leases are kept in the VM's record and in a file beside the snapshot. Either holds the snapshot: the index may have
+ * been lost, restored from an old copy, or be that of another host, and then only the file knows of a lease or of its
+ * renewal. The file is always changed first, so the record never promises what the file lacks.
  */
 export class LeaseService implements Leases {
   readonly #parts: LeaseServiceParts
@@ -52,32 +54,44 @@ export class LeaseService implements Leases {
   }
 
   take(vmId: string, snapshotId: string, request: LeaseRequest, signal?: AbortSignal): Promise<Lease> {
-    return this.#change(vmId, snapshotId, request.holder, signal, async (record, snapshot) => {
+    return this.#change(vmId, snapshotId, request.holder, signal, async (record, snapshot, commit) => {
       const lease = makeLease(request, this.#parts.clock())
       await this.#writeFiles(vmId, snapshot, lease)
-      await this.#parts.store.write(replaced(record, { ...snapshot, lease }))
+      await commit(() => this.#parts.store.write(replaced(record, { ...snapshot, lease })))
       faultPoint('lease.recorded')
       return shownLease(lease, this.#parts.clock()) ?? lease
     })
   }
 
   async release(vmId: string, snapshotId: string, holder?: string, signal?: AbortSignal): Promise<void> {
-    await this.#change(vmId, snapshotId, holder, signal, async (record, snapshot) => {
+    await this.#change(vmId, snapshotId, holder, signal, async (record, snapshot, commit) => {
       await this.#writeFiles(vmId, snapshot, undefined)
       const { lease, ...rest } = snapshot
-      if (lease !== undefined) await this.#parts.store.write(replaced(record, rest))
+      if (lease !== undefined) await commit(() => this.#parts.store.write(replaced(record, rest)))
       faultPoint('lease.forgotten')
     })
   }
 
-  /** The lease that holds a snapshot now. @throws READ_FAILED for the file beside it, REPOSITORY_NOT_RESPONDING */
+  /**
+   * The lease that holds a snapshot now.
+   * @throws READ_FAILED for the file beside it, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING
+   */
   async live(snapshot: SnapshotRecord): Promise<LeaseRecord | undefined> {
-    const now = this.#parts.clock()
-    if (snapshot.lease !== undefined) return isLive(snapshot.lease, now) ? snapshot.lease : undefined
+    return this.#recorded(snapshot) ?? (await this.#beside(snapshot))[0]
+  }
+
+  #recorded({ lease }: SnapshotRecord): LeaseRecord | undefined {
+    return lease !== undefined && isLive(lease, this.#parts.clock()) ? lease : undefined
+  }
+
+  /** Those of the files that hold the snapshot now. @throws as `live` */
+  async #beside(snapshot: SnapshotRecord): Promise<readonly LeaseRecord[]> {
+    const { watches, clock } = this.#parts
+    const found: LeaseRecord[] = []
     for (const root of rootsOf(snapshot)) {
       try {
-        const lease = await this.#parts.watches.run([root], () => this.#beside(root, snapshot))
-        if (lease !== undefined && isLive(lease, now)) return lease
+        const lease = await watches.run([root], () => this.#fileOf(root, snapshot))
+        if (lease !== undefined && isLive(lease, clock())) found.push(lease)
       } catch (error) {
         throw backendFailure(
           error,
@@ -86,11 +100,20 @@ export class LeaseService implements Leases {
         )
       }
     }
-    return undefined
+    return found
+  }
+
+  /** Another than `holder` may have it by the file alone. */
+  async #strange(snapshot: SnapshotRecord, holder: string | undefined): Promise<LeaseRecord | undefined> {
+    if (holder === undefined) return undefined
+    const recorded = this.#recorded(snapshot)
+    const all = [...(recorded === undefined ? [] : [recorded]), ...(await this.#beside(snapshot))]
+    return all.find((lease) => lease.holder !== holder)
   }
 
   /**
-   * Before anything is deleted: refuses when one of these is leased, or logs that it is deleted all the same.
+   * Before anything is deleted: refuses when one of these is leased, or logs that it is deleted all the same. To be
+   * called with the VM's locks held, also those in the repositories: another server may be giving a lease.
    *
    * @throws SNAPSHOT_LEASED naming the holder and the end
    */
@@ -131,9 +154,9 @@ export class LeaseService implements Leases {
     snapshotId: string,
     holder: string | undefined,
     signal: AbortSignal | undefined,
-    change: (record: VmRecord, snapshot: SnapshotRecord) => Promise<Result>,
+    change: (record: VmRecord, snapshot: SnapshotRecord, commit: Commit) => Promise<Result>,
   ): Promise<Result> {
-    const { store, locks } = this.#parts
+    const { store, locks, changes } = this.#parts
     // Before the lock, so that a stranger's ids leave no lock files behind.
     findReady(await store.read(vmId), snapshotId)
     return locks.hold(
@@ -141,11 +164,13 @@ export class LeaseService implements Leases {
       async () => {
         const record = await store.read(vmId)
         const snapshot = findReady(record, snapshotId)
-        const lease = await this.live(snapshot)
-        if (lease !== undefined && holder !== undefined && lease.holder !== holder) {
-          throw leased(vmId, snapshotId, lease, 'wait for it, or let its holder release it')
+        const checked = async (commit: Commit) => {
+          const lease = await this.#strange(snapshot, holder)
+          if (lease !== undefined)
+            throw leased(vmId, snapshotId, lease, 'wait for it, or let its holder release it')
+          return change(record, snapshot, commit)
         }
-        return change(record, snapshot)
+        return changes.run(rootsOf(snapshot), vmId, checked, signal)
       },
       signal,
     )
@@ -163,7 +188,7 @@ export class LeaseService implements Leases {
     }
   }
 
-  async #beside(root: string, snapshot: SnapshotRecord): Promise<LeaseRecord | undefined> {
+  async #fileOf(root: string, snapshot: SnapshotRecord): Promise<LeaseRecord | undefined> {
     await using home = await this.#home(root, snapshot)
     return await leaseBeside(root, snapshot.id, home.hold)
   }

@@ -134,7 +134,8 @@ export class RetentionService {
         )
         continue
       }
-      await journal.delete(record, snapshot)
+      // Again: another host may have given a lease meanwhile.
+      await journal.delete(record, [snapshot], () => leases.assertDeletable(vmId, [snapshot], {}))
       log.info(fields, 'retention deleted a snapshot')
       return true
     }

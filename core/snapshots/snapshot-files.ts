@@ -91,6 +91,12 @@ export class SnapshotFiles {
 
   /** Before anything is changed. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, REPOSITORY_READ_ONLY */
   async assertRemovable(record: SnapshotRecord): Promise<void> {
+    if (this.#making.has(record.id)) {
+      throw new DiskferryError(
+        'REPOSITORY_NOT_RESPONDING',
+        `the files of snapshot ${record.id} were still being made when a repository fell silent, and the kernel has not let go of that yet`,
+      )
+    }
     await this.#watches.assertAnswer(rootsOf(record))
     for (const root of rootsOf(record)) {
       if (await this.#watches.call([root], () => this.#isReadOnly(root, record))) {
@@ -110,12 +116,6 @@ export class SnapshotFiles {
    * @throws VM_BUSY; as `assertRemovable`
    */
   async remove(vmId: string, record: SnapshotRecord, patienceMs?: number): Promise<void> {
-    if (this.#making.has(record.id)) {
-      throw new DiskferryError(
-        'REPOSITORY_NOT_RESPONDING',
-        `VM ${vmId}: the files of snapshot ${record.id} were still being made when a repository fell silent, and the kernel has not let go of that yet`,
-      )
-    }
     if (this.#takenBack.delete(record.id)) return
     await this.assertRemovable(record)
     const roots = rootsOf(record)

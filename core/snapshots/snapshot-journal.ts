@@ -2,7 +2,8 @@ import type { Quiesce } from '../consistency/quiesce.ts'
 import { describe } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { Log } from '../log.ts'
-import { type SnapshotFiles, subjectOf } from './snapshot-files.ts'
+import type { Commit, RepositoryChanges } from './repository-changes.ts'
+import { rootsOf, type SnapshotFiles, subjectOf } from './snapshot-files.ts'
 import type { SnapshotRecord, VmRecord } from './snapshot-record.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 import type { VmLocks } from './vm-locks.ts'
@@ -21,15 +22,24 @@ export class SnapshotJournal {
   readonly #locks: VmLocks
   readonly #log: Log
   readonly #quiesce: Quiesce
+  readonly #changes: RepositoryChanges
   /** Unfinished snapshots whose guest is not at rest any more, as far as we can help. */
   readonly #released = new Set<string>()
 
-  constructor(store: SnapshotStore, files: SnapshotFiles, locks: VmLocks, log: Log, quiesce: Quiesce) {
+  constructor(
+    store: SnapshotStore,
+    files: SnapshotFiles,
+    locks: VmLocks,
+    log: Log,
+    quiesce: Quiesce,
+    changes: RepositoryChanges,
+  ) {
     this.#store = store
     this.#files = files
     this.#locks = locks
     this.#log = log
     this.#quiesce = quiesce
+    this.#changes = changes
   }
 
   /**
@@ -80,19 +90,41 @@ export class SnapshotJournal {
     }
   }
 
-  /** Removes a snapshot's files and record. @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY with nothing changed */
-  async delete(before: VmRecord, snapshot: SnapshotRecord): Promise<VmRecord> {
+  /**
+   * Removes the files and records of snapshots, one after the other.
+   *
+   * @param assertAllowed asked when no other server can change the files any more
+   * @throws what `assertAllowed` throws, VM_BUSY, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING,
+   * REPOSITORY_READ_ONLY, with nothing changed
+   */
+  async delete(
+    before: VmRecord,
+    doomed: readonly SnapshotRecord[],
+    assertAllowed: () => Promise<void>,
+  ): Promise<void> {
+    const roots = [...new Set(doomed.flatMap(rootsOf))]
+    await this.#changes.run(roots, before.vmId, async (commit) => {
+      await assertAllowed()
+      let record = before
+      for (const snapshot of doomed) {
+        record = await this.#deleteOne(record, snapshot, commit)
+        faultPoint('purge.next')
+      }
+    })
+  }
+
+  async #deleteOne(before: VmRecord, snapshot: SnapshotRecord, commit: Commit): Promise<VmRecord> {
     await this.#files.assertRemovable(snapshot)
     const others = before.snapshots.filter(({ id }) => id !== snapshot.id)
     const marked = before.snapshots.map((known) =>
       known.id === snapshot.id ? { ...known, state: 'deleting' as const } : known,
     )
-    await this.#store.write({ ...before, snapshots: marked })
+    await commit(() => this.#store.write({ ...before, snapshots: marked }))
     faultPoint('delete.marked')
-    await this.#files.remove(before.vmId, snapshot)
+    await this.#files.removeFolders(snapshot.id, rootsOf(snapshot), `VM ${before.vmId}`)
     faultPoint('delete.removed')
     const after = { ...before, snapshots: others }
-    await this.#store.write(after)
+    await commit(() => this.#store.write(after))
     faultPoint('delete.forgotten')
     return after
   }

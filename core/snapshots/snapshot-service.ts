@@ -119,8 +119,7 @@ export class SnapshotService implements Snapshots {
         const before = await journal.settled(vmId)
         const snapshot = before.snapshots.find(({ id }) => id === snapshotId)
         if (snapshot === undefined) return
-        await leases.assertDeletable(vmId, [snapshot], options)
-        await journal.delete(before, snapshot)
+        await journal.delete(before, [snapshot], () => leases.assertDeletable(vmId, [snapshot], options))
       },
       signal,
     )
@@ -135,13 +134,9 @@ export class SnapshotService implements Snapshots {
     await locks.hold(
       vmId,
       async () => {
-        let record = await journal.settled(vmId)
-        // All of them before the first goes: a purge that is refused has deleted nothing.
-        await leases.assertDeletable(vmId, record.snapshots, options)
-        for (const snapshot of record.snapshots) {
-          record = await journal.delete(record, snapshot)
-          faultPoint('purge.next')
-        }
+        const before = await journal.settled(vmId)
+        const { snapshots } = before
+        await journal.delete(before, snapshots, () => leases.assertDeletable(vmId, snapshots, options))
       },
       signal,
     )

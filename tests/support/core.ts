@@ -17,6 +17,7 @@ import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
 import { type RetentionOptions, RetentionService } from '../../core/retention/retention-service.ts'
 import { DiskMaps } from '../../core/snapshots/disk-maps.ts'
+import { RepositoryChanges } from '../../core/snapshots/repository-changes.ts'
 import { RepositoryLocks } from '../../core/snapshots/repository-locks.ts'
 import { SnapshotFiles } from '../../core/snapshots/snapshot-files.ts'
 import { SnapshotJournal } from '../../core/snapshots/snapshot-journal.ts'
@@ -93,11 +94,12 @@ export async function makeCore(options: CoreOptions) {
     options.repositoryLockPatienceMs ?? 30_000,
   )
   const files = new SnapshotFiles(guard, holdBeneath, watches, quiesce, repositoryLocks)
-  const journal = new SnapshotJournal(store, files, locks, log, quiesce)
+  const changes = new RepositoryChanges(watches, repositoryLocks)
+  const journal = new SnapshotJournal(store, files, locks, log, quiesce, changes)
   const disks = new DiskMaps(registry, guard, holdBeneath, watches)
   const clock = options.clock ?? systemClock
   const maps = new SnapshotMaps(disks, clock)
-  const leases = new LeaseService({ store, locks, guard, hold: holdBeneath, watches, clock, log })
+  const leases = new LeaseService({ store, locks, changes, guard, hold: holdBeneath, watches, clock, log })
   const retention = new RetentionService(
     { store, locks, journal, leases, clock, log },
     { intervalMs: 3_600_000, ...options.retention },
@@ -139,6 +141,7 @@ export async function makeCore(options: CoreOptions) {
     files,
     locks,
     repositoryLocks,
+    changes,
     leases,
     retention,
     snapshots,

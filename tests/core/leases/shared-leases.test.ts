@@ -1,0 +1,166 @@
+/** Leases that the record does not know of: another host, or a later state of this one, has written them beside the snapshot. */
+
+import assert from 'node:assert/strict'
+import { readdir, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ClockReading } from '../../../core/leases/lease-clock.ts'
+import type { RetentionOptions } from '../../../core/retention/retention-service.ts'
+import { makeCore, type TestCore } from '../../support/core.ts'
+import { deferred } from '../../support/deferred.ts'
+import { snapshotFolders } from '../../support/snapshot-folders.ts'
+import { type Bench, failsWith, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+
+const HOUR = 3_600_000
+const REQUEST = { holder: 'chain', ttlMs: 24 * HOUR }
+
+interface Hosts extends Bench {
+  readonly core: TestCore
+  /** With a database of its own. */
+  readonly other: TestCore
+  readonly pass: (ms: number) => void
+}
+
+function hostsTest(
+  sentence: string,
+  body: (hosts: Hosts) => Promise<void>,
+  retention: Partial<RetentionOptions> = {},
+): void {
+  snapshotTest(sentence, async (bench) => {
+    const { mount, dbFile, disk } = bench
+    let reading: ClockReading = { wallMs: Date.now(), bootId: 'boot', bootMs: 0 }
+    const common = { mounts: [mount], vms: [{ name: VM, disks: [disk] }], clock: () => reading }
+    await using core = await makeCore({ ...common, dbFile })
+    await using other = await makeCore({ ...common, dbFile: `${dbFile}-of-another-host`, retention })
+    const pass = (ms: number) => {
+      reading = { ...reading, wallMs: reading.wallMs + ms, bootMs: reading.bootMs + ms }
+    }
+    await body({ ...bench, core, other, pass })
+  })
+}
+
+/** As the rebuild of its index does. */
+async function share(from: TestCore, to: TestCore): Promise<void> {
+  await to.store.write(await from.store.read(VM))
+}
+
+hostsTest(
+  'a lease that was renewed holds although the record, of an old copy of the database, says that it ended',
+  async ({ core, mount, pass }) => {
+    const { id } = await core.snapshots.create(VM, WHOLE)
+    await core.leases.take(VM, id, REQUEST)
+    const yesterday = await core.store.read(VM)
+    pass(12 * HOUR)
+    const { expiresAt } = await core.leases.take(VM, id, REQUEST)
+    await core.store.write(yesterday)
+    pass(13 * HOUR)
+    assert.equal((await core.leases.get(VM, id)).expiresAt, expiresAt)
+    const refused = failsWith('SNAPSHOT_LEASED', new RegExp(`"chain" until ${expiresAt}`))
+    await assert.rejects(core.snapshots.delete(VM, id), refused)
+    await assert.rejects(core.snapshots.purge(VM), refused)
+    await assert.rejects(core.leases.take(VM, id, { holder: 'other', ttlMs: HOUR }), refused)
+    pass(11 * HOUR)
+    await core.snapshots.delete(VM, id)
+    assert.deepEqual(await snapshotFolders(mount), [])
+  },
+)
+
+hostsTest(
+  'a base that one host has leased again is kept by the retention and the deletions of another',
+  async ({ core, other, mount, pass }) => {
+    const { id } = await core.snapshots.create(VM, WHOLE)
+    const newest = await core.snapshots.create(VM, WHOLE)
+    await core.leases.take(VM, id, REQUEST)
+    await share(core, other)
+    pass(23 * HOUR)
+    await core.leases.take(VM, id, REQUEST)
+    pass(2 * HOUR)
+    other.retention.soon(VM)
+    await other.retention.idle()
+    await assert.rejects(other.snapshots.delete(VM, id), failsWith('SNAPSHOT_LEASED'))
+    assert.deepEqual(await snapshotFolders(mount), [id, newest.id].sort())
+    await core.leases.release(VM, id, 'chain')
+    other.retention.soon(VM)
+    await other.retention.idle()
+    assert.deepEqual(await snapshotFolders(mount), [newest.id])
+  },
+  { keepLast: 1 },
+)
+
+hostsTest(
+  'who has a lease by the file alone is not put out of it by who has it by an old record',
+  async ({ core, other }) => {
+    const { id } = await core.snapshots.create(VM, WHOLE)
+    await core.leases.take(VM, id, REQUEST)
+    await share(core, other)
+    await core.leases.release(VM, id, 'chain')
+    await core.leases.take(VM, id, { holder: 'new chain', ttlMs: HOUR })
+    await assert.rejects(other.leases.take(VM, id, REQUEST), failsWith('SNAPSHOT_LEASED', /"new chain"/))
+    await assert.rejects(other.leases.release(VM, id, 'chain'), failsWith('SNAPSHOT_LEASED', /"new chain"/))
+    assert.equal((await core.leases.get(VM, id)).holder, 'new chain')
+  },
+)
+
+for (const [way, remove] of [
+  ['a deletion', (other: TestCore, id: string) => other.snapshots.delete(VM, id)],
+  ['a purge', (other: TestCore) => other.snapshots.purge(VM)],
+  [
+    'retention',
+    async (other: TestCore) => {
+      other.retention.soon(VM)
+      await other.retention.idle()
+    },
+  ],
+] as const) {
+  hostsTest(
+    `of a lease and ${way} of another host at the same moment, one is refused`,
+    async ({ core, other, mount }) => {
+      const { id } = await core.snapshots.create(VM, WHOLE)
+      await core.snapshots.create(VM, WHOLE)
+      await share(core, other)
+      const lock = join(mount, 'CoriolisSnapshots/.locks', VM)
+      const [held, release] = [deferred(), deferred()]
+      const work = async () => {
+        held.resolve()
+        await release.promise
+      }
+      const holding = core.changes.run([mount], VM, work)
+      await held.promise
+      const removing = remove(other, id).catch((error: unknown) => error)
+      await opened(lock, 2)
+      const taking = core.leases.take(VM, id, REQUEST).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      // Both wait. A lease that did not would be given to what is being removed.
+      const waiting = opened(lock, 3).finally(() => release.resolve())
+      await Promise.all([waiting, taking, removing, holding])
+      const refused = await taking
+      assert.equal((await snapshotFolders(mount)).includes(id), refused === undefined)
+      if (refused !== undefined) failsWith('SNAPSHOT_DAMAGED', /gone/)(refused)
+    },
+    { keepLast: 1 },
+  )
+}
+
+snapshotTest('a lease of a repository that is not mounted is not said to be none', async (bench) => {
+  const { core, filesystem } = bench
+  const { id } = await core.snapshots.create(VM, WHOLE)
+  await filesystem.unmount()
+  await assert.rejects(core.leases.get(VM, id), failsWith('REPOSITORY_NOT_MOUNTED'))
+  await filesystem.mount()
+  await assert.rejects(core.leases.get(VM, id), failsWith('LEASE_NOT_FOUND'))
+})
+
+/** Waits until this process has a file open so many times: once for each who holds its lock or waits for it. */
+async function opened(file: string, times: number): Promise<void> {
+  // The kernel announces no opening of a file.
+  for (let tries = 0; tries < 500; tries++) {
+    const links = (await readdir('/proc/self/fd')).map((fd) =>
+      readlink(`/proc/self/fd/${fd}`).catch(() => ''),
+    )
+    if ((await Promise.all(links)).filter((link) => link === file).length >= times) return
+    await delay(10)
+  }
+  throw new Error(`${file} is not open ${times} times`)
+}
