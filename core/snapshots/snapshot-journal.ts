@@ -91,7 +91,7 @@ export class SnapshotJournal {
   }
 
   /**
-   * Removes the files and records of snapshots, one after the other.
+   * Removes the files and records of snapshots, one after the other. All of them can be removed before the first is.
    *
    * @param assertAllowed asked when no other server can change the files any more
    * @throws what `assertAllowed` throws, VM_BUSY, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING,
@@ -102,6 +102,7 @@ export class SnapshotJournal {
     doomed: readonly SnapshotRecord[],
     assertAllowed: () => Promise<void>,
   ): Promise<void> {
+    for (const snapshot of doomed) await this.#files.assertRemovable(snapshot)
     const roots = [...new Set(doomed.flatMap(rootsOf))]
     await this.#changes.run(roots, before.vmId, async (commit) => {
       await assertAllowed()
@@ -114,7 +115,6 @@ export class SnapshotJournal {
   }
 
   async #deleteOne(before: VmRecord, snapshot: SnapshotRecord, commit: Commit): Promise<VmRecord> {
-    await this.#files.assertRemovable(snapshot)
     const others = before.snapshots.filter(({ id }) => id !== snapshot.id)
     const marked = before.snapshots.map((known) =>
       known.id === snapshot.id ? { ...known, state: 'deleting' as const } : known,

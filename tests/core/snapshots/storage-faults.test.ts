@@ -194,3 +194,35 @@ storageTest(
     assert.deepEqual((await readdir(mount)).sort(), ['disk.img', 'lost+found'])
   },
 )
+
+snapshotTest(
+  'a purge that one repository refuses has removed nothing from another',
+  async ({ core, kind, mount, dbFile }) => {
+    await using second = await mountFilesystem(kind)
+    const moved = await makeDisk(second.mountPoint, 'disk.img', MIB)
+    const first = await core.snapshots.create(VM, WHOLE)
+    await using after = await makeCore({
+      mounts: [mount, second.mountPoint],
+      vms: [{ name: VM, disks: [moved] }],
+      dbFile,
+    })
+    const newer = await after.snapshots.create(VM, WHOLE)
+    const nothingChanged = async () => {
+      assert.deepEqual(await snapshotFolders(mount), [first.id])
+      const { snapshots } = await after.store.read(VM)
+      assert.deepEqual(
+        snapshots.map(({ id, state }) => [id, state]),
+        [first, newer].map(({ id }) => [id, 'ready']),
+      )
+    }
+    await second.remountReadOnly()
+    await assert.rejects(after.snapshots.purge(VM), failsWith('REPOSITORY_READ_ONLY'))
+    await nothingChanged()
+    await second.unmount()
+    await assert.rejects(after.snapshots.purge(VM, { force: true }), failsWith('REPOSITORY_NOT_MOUNTED'))
+    await nothingChanged()
+    await second.mount()
+    await after.snapshots.purge(VM)
+    assert.deepEqual([await snapshotFolders(mount), await snapshotFolders(second.mountPoint)], [[], []])
+  },
+)
