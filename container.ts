@@ -133,6 +133,7 @@ export interface Core {
   readonly store: SnapshotStore
   readonly disks: DiskMaps
   readonly orphans: Orphans
+  readonly index: IndexRebuilder
   readonly watches: MountWatches
 }
 
@@ -152,6 +153,7 @@ export async function createCore(
     store: get(SnapshotStore),
     disks: get(DiskMaps),
     orphans: get(Orphans),
+    index: get(IndexRebuilder),
     watches: get(MountWatches),
   }
 }

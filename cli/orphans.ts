@@ -26,7 +26,9 @@ export function adoptOrphans(
   vm: string | undefined,
   out: Output,
 ): Promise<void> {
-  return withCore(configFile, async ({ orphans }) => {
+  return withCore(configFile, async ({ orphans, index }) => {
+    // Else the next start would take what is adopted here for all that a new database is to have.
+    await index.origin()
     for (const id of ids) out.write(`${id} is a snapshot of VM ${await orphans.adopt(id, vm)} now.\n`)
   })
 }

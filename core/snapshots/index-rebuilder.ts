@@ -54,7 +54,7 @@ export class IndexRebuilder {
   /** Looks at the repositories that are mounted now and were not looked at before. Logs what fails, and tries again later. */
   async catchUp(signal?: AbortSignal): Promise<CatchUp> {
     try {
-      if ((await this.#origin()) === 'filled') return 'never'
+      if ((await this.origin()) === 'filled') return 'never'
       const listing = await this.#parts.inventory.read(signal)
       const mounted = await this.#mounted(listing)
       const filled = await Promise.all(
@@ -79,7 +79,11 @@ export class IndexRebuilder {
     }
   }
 
-  async #origin(): Promise<Origin> {
+  /**
+   * Whether this database is to be filled. It is remembered when it is first asked: whatever writes the first record asks
+   * before, or the new database would be taken for one that has all.
+   */
+  async origin(): Promise<Origin> {
     const { marks, store } = this.#parts
     const known = await marks.get(ORIGIN_KEY)
     if (known === 'new' || known === 'filled') return known

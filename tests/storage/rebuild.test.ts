@@ -149,6 +149,18 @@ crashTest('half a snapshot is not taken for one when the database is lost too', 
   })
 })
 
+crashTest('a snapshot adopted into a lost database does not keep the others out', async (bench) => {
+  await snapshots(bench)
+  const configFile = await bench.onServer(async (_, server) => server.configFile)
+  await rm(bench.databaseFile)
+  const adopted = bench.idsOf(ACROSS)[1]!
+  for (const args of [['list'], ['adopt', adopted]]) {
+    const { code, stderr } = await runProgram('orphans', ...args, '--config', configFile)
+    assert.equal(code, 0, stderr)
+  }
+  await bench.onServer((client) => bench.verify(client))
+})
+
 /** Three snapshots in the first repository, two in the second. */
 async function snapshots(bench: CrashBench): Promise<void> {
   await bench.onServer(async (client) => {
