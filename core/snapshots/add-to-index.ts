@@ -1,32 +1,17 @@
 import type { SnapshotRecord } from './snapshot-record.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
-import type { VmLocks } from './vm-locks.ts'
 
 /**
  * Puts a snapshot whose files are there into the index, at its place in time; does nothing when the VM has it already.
+ * To be called with the VM's locks held, by who has looked at the files since: a snapshot may go while it is waited for
+ * them, and its record would bring it back as a damaged one.
  *
- * @returns whether it was put there
- * @throws VM_BUSY, STORE_FAILED
+ * @throws STORE_FAILED
  */
-export async function addToIndex(
-  store: SnapshotStore,
-  locks: VmLocks,
-  vmId: string,
-  record: SnapshotRecord,
-): Promise<boolean> {
-  return locks.hold(vmId, () => addWithLock(store, vmId, record))
-}
-
-/** As `addToIndex`, for who holds the VM's lock. @throws STORE_FAILED */
-export async function addWithLock(
-  store: SnapshotStore,
-  vmId: string,
-  record: SnapshotRecord,
-): Promise<boolean> {
+export async function addToIndex(store: SnapshotStore, vmId: string, record: SnapshotRecord): Promise<void> {
   const before = await store.read(vmId)
-  if (before.snapshots.some(({ id }) => id === record.id)) return false
+  if (before.snapshots.some(({ id }) => id === record.id)) return
   await store.write({ ...before, snapshots: [...before.snapshots, record].sort(byTime) })
-  return true
 }
 
 function byTime(left: SnapshotRecord, right: SnapshotRecord): number {

@@ -11,8 +11,11 @@ import type { MountGuard } from '../repositories/mount-guard.ts'
 import { type MountedRepository, mountedRepository } from '../repositories/mounted-repository.ts'
 import { addToIndex } from './add-to-index.ts'
 import { placeManifest } from './place-manifest.ts'
+import type { Commit, RepositoryChanges } from './repository-changes.ts'
+import { rootsOf } from './snapshot-files.ts'
+import type { SnapshotRecord } from './snapshot-record.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
-import { type SurveyedFolder, surveySnapshots } from './snapshot-survey.ts'
+import { type SurveyedFolder, surveySnapshot, surveySnapshots } from './snapshot-survey.ts'
 import type { VmLocks } from './vm-locks.ts'
 
 /** `new`: the database was empty when it was first seen, and is to be filled from each repository once. */
@@ -33,6 +36,7 @@ export interface IndexRebuilderParts {
   readonly hold: HoldBeneath
   readonly store: SnapshotStore
   readonly locks: VmLocks
+  readonly changes: RepositoryChanges
   /** What is done, in the same database: a new database knows of nothing that is done. */
   readonly marks: Keyv<string>
   readonly log: Log
@@ -118,7 +122,7 @@ export class IndexRebuilder {
     const fields = { repository: id, mount_point: mountPoint }
     try {
       if ((await marks.get(`repository:${id}`)) !== undefined) return true
-      const tally = { snapshots: 0, put_off: 0, orphans: 0 }
+      const tally = { snapshots: 0, put_off: 0, orphans: 0, gone: 0 }
       for await (const folder of surveySnapshots(found.root, await watches.of(found.root), hold, signal)) {
         tally[await this.#index(folder, found, listing, mounted)] += 1
       }
@@ -127,10 +131,11 @@ export class IndexRebuilder {
       await marks.set(`repository:${id}`, new Date().toISOString())
       faultPoint('rebuild.marked')
       this.#failures.delete(id)
-      const { snapshots, put_off, orphans } = tally
+      const { gone: _, ...told } = tally
+      const { snapshots, put_off, orphans } = told
       const message = `the database is new: ${snapshots} snapshots of a repository were put into the index by their snapshot.json`
-      if (snapshots + put_off + orphans === 0) log.info({ ...fields, ...tally }, message)
-      else log.warn({ ...fields, ...tally }, message)
+      if (snapshots + put_off + orphans === 0) log.info({ ...fields, ...told }, message)
+      else log.warn({ ...fields, ...told }, message)
       return true
     } catch (error) {
       this.#failed(id, fields, error, signal)
@@ -143,8 +148,8 @@ export class IndexRebuilder {
     found: MountedRepository,
     { repositories }: InventoryListing,
     mounted: readonly MountedRepository[],
-  ): Promise<'snapshots' | 'put_off' | 'orphans'> {
-    const { store, locks, watches, hold, log } = this.#parts
+  ): Promise<'snapshots' | 'put_off' | 'orphans' | 'gone'> {
+    const { store, log } = this.#parts
     const fields = { repository: found.repository.id, snapshot: folder.id, state: folder.state }
     faultPoint('rebuild.read')
     if (folder.state !== 'whole') {
@@ -166,10 +171,26 @@ export class IndexRebuilder {
       )
       return 'put_off'
     }
-    const lease = await watches.run([found.root], () => leaseBeside(found.root, folder.id, hold))
-    await addToIndex(store, locks, vmId, { ...placement.record, ...(lease !== undefined && { lease }) })
+    // What an attempt before this one has recorded needs no lock.
+    if ((await store.read(vmId)).snapshots.some(({ id }) => id === folder.id)) return 'snapshots'
+    if (!(await this.#add(vmId, placement.record, found.root))) return 'gone'
     faultPoint('rebuild.recorded')
     return 'snapshots'
+  }
+
+  /** @returns false where the snapshot was deleted, by a client or another host, since it was surveyed without a lock */
+  #add(vmId: string, record: SnapshotRecord, root: string): Promise<boolean> {
+    const { store, locks, changes, watches, hold } = this.#parts
+    const add = async (commit: Commit) => {
+      const [now, lease] = await watches.run([root], async () => [
+        await surveySnapshot(root, record.id, hold),
+        await leaseBeside(root, record.id, hold),
+      ])
+      if (now?.state !== 'whole') return false
+      await commit(() => addToIndex(store, vmId, { ...record, ...(lease !== undefined && { lease }) }))
+      return true
+    }
+    return locks.hold(vmId, () => changes.run(rootsOf(record), vmId, add))
   }
 
   #failed(key: string, fields: object, error: unknown, signal?: AbortSignal): void {

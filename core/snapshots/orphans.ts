@@ -4,10 +4,10 @@ import type { Inventory, InventoryListing } from '../inventory.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { type MountedRepository, mountedRepository } from '../repositories/mounted-repository.ts'
-import { addWithLock } from './add-to-index.ts'
+import { addToIndex } from './add-to-index.ts'
 import { placeManifest } from './place-manifest.ts'
 import type { PlainAdoption } from './plain-adoption.ts'
-import type { RepositoryLocks } from './repository-locks.ts'
+import type { Commit, RepositoryChanges } from './repository-changes.ts'
 import type { SnapshotFiles } from './snapshot-files.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 import { type FolderState, type SurveyedFolder, surveySnapshots } from './snapshot-survey.ts'
@@ -38,7 +38,7 @@ export interface OrphansParts {
   readonly hold: HoldBeneath
   readonly store: SnapshotStore
   readonly locks: VmLocks
-  readonly repositoryLocks: RepositoryLocks
+  readonly changes: RepositoryChanges
   readonly files: SnapshotFiles
   readonly plain: PlainAdoption
 }
@@ -96,10 +96,16 @@ export class Orphans {
     if (found.state === 'deleting' || found.state === 'unfinished')
       throw refused(id, `${found.reason}; remove it`)
     const listing = await inventory.read(signal)
-    if (found.state !== 'whole') return plain.adopt(found, listing, vmId, signal)
+    if (found.state !== 'whole') {
+      const vm = plain.vmOf(found, listing, vmId)
+      const adopt = (again: Orphan, commit: Commit) => plain.adopt(again, listing, vm, commit, signal)
+      await this.#withLocks(found, vm, 'adopted', adopt, signal)
+      return vm
+    }
     if (vmId !== undefined && vmId !== found.vmId)
       throw refused(id, `its snapshot.json says that it is of VM ${found.vmId}`)
-    await this.#withLocks(found, 'adopted', (again) => this.#adoptWhole(again, listing), signal)
+    const adopt = (again: Orphan, commit: Commit) => this.#adoptWhole(again, listing, commit)
+    await this.#withLocks(found, found.vmId, 'adopted', adopt, signal)
     return found.vmId!
   }
 
@@ -107,10 +113,10 @@ export class Orphans {
   async remove(id: string, signal?: AbortSignal): Promise<void> {
     const found = await this.#find(id, signal)
     const remove = (again: Orphan) => this.#parts.files.removeFolders(id, rootsOf(again), `orphan ${id}`)
-    await this.#withLocks(found, 'removed', remove, signal)
+    await this.#withLocks(found, found.vmId, 'removed', remove, signal)
   }
 
-  async #adoptWhole({ id, vmId, parts }: Orphan, listing: InventoryListing): Promise<void> {
+  async #adoptWhole({ id, vmId, parts }: Orphan, listing: InventoryListing, commit: Commit): Promise<void> {
     const { folder, home } = parts[0]!
     const placement = placeManifest(
       folder.manifest!,
@@ -122,40 +128,42 @@ export class Orphans {
     if ('notMounted' in placement) {
       throw refused(id, `it has disks in '${placement.notMounted.mountPoint}': mount that first`)
     }
-    await addWithLock(this.#parts.store, vmId!, placement.record)
+    await commit(() => addToIndex(this.#parts.store, vmId!, placement.record))
   }
 
   /**
    * Runs `work` on what the orphan is when its VM's locks are held: another server, on this host or another, may have
    * been making it, taking it in or deleting it.
+   *
+   * @param vmId that it is of, or is to be of
    */
   async #withLocks(
     before: Orphan,
+    vmId: string | undefined,
     wanted: Deed,
-    work: (now: Orphan) => Promise<void>,
+    work: (now: Orphan, commit: Commit) => Promise<void>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { locks, repositoryLocks, watches } = this.#parts
-    const { id, vmId } = before
+    const { locks, changes } = this.#parts
+    const { id } = before
     const roots = rootsOf(before)
-    const lookAgain = async () => {
+    const lookAgain = async (commit: Commit) => {
       const now = await this.#find(id, signal)
-      if (now.state !== before.state || now.vmId !== vmId || rootsOf(now).join('\n') !== roots.join('\n')) {
+      if (
+        now.state !== before.state ||
+        now.vmId !== before.vmId ||
+        rootsOf(now).join('\n') !== roots.join('\n')
+      ) {
         throw refused(id, changedMeanwhile(before, now), wanted)
       }
-      await work(now)
+      await work(now, commit)
     }
-    // Nobody else has the locks of an unknown VM: that of the database is for two commands at once.
     const locked =
       vmId === undefined
-        ? lookAgain
-        : () =>
-            watches.call(
-              roots,
-              (either) => repositoryLocks.hold(roots, vmId, lookAgain, either, { evenIfFull: true }),
-              signal,
-            )
-    await locks.hold(vmId ?? `orphan ${id}`, locked, signal)
+        ? () => lookAgain((write) => write())
+        : () => locks.hold(vmId, () => changes.run(roots, vmId, lookAgain, signal), signal)
+    // Nobody else has the locks of an unknown VM, and two commands at once may be told different ones.
+    await (before.vmId === undefined ? locks.hold(`orphan ${id}`, locked, signal) : locked())
   }
 
   async #find(id: string, signal: AbortSignal | undefined): Promise<Orphan> {

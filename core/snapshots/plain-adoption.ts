@@ -8,46 +8,54 @@ import { diskNames } from '../vms/disk-names.ts'
 import { addToIndex } from './add-to-index.ts'
 import { type Orphan, refused } from './orphans.ts'
 import { differenceFromRecord, type Identity, lastingIdentity } from './recorded-file.ts'
+import type { Commit } from './repository-changes.ts'
 import { snapshotFolder, syncFolder } from './snapshot-folder.ts'
 import { ADOPTING_NAME, writeManifest } from './snapshot-manifest.ts'
 import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
-import type { VmLocks } from './vm-locks.ts'
 
 /** Makes a snapshot of ours of files that have no `snapshot.json`, as the Coriolis OVM exporter leaves them. */
 export class PlainAdoption {
   readonly #repositories: RepositoryCatalogue
   readonly #store: SnapshotStore
-  readonly #locks: VmLocks
   readonly #watches: MountWatches
   readonly #hold: HoldBeneath
 
   constructor(
     repositories: RepositoryCatalogue,
     store: SnapshotStore,
-    locks: VmLocks,
     watches: MountWatches,
     hold: HoldBeneath,
   ) {
     this.#repositories = repositories
     this.#store = store
-    this.#locks = locks
     this.#watches = watches
     this.#hold = hold
   }
 
   /**
-   * The files must be called like the disks that the VM writes, each and no other: half a snapshot is none.
+   * The VM that the files may be of: they must be called like the disks that it writes, each and no other. Half a snapshot
+   * is none.
    *
-   * @returns the VM
-   * @throws ORPHAN_REFUSED, VM_BUSY, REPOSITORY_NOT_RESPONDING, or the system's error
+   * @throws ORPHAN_REFUSED
+   */
+  vmOf(orphan: Orphan, listing: InventoryListing, vmId: string | undefined): string {
+    return chooseVm(orphan, listing, vmId).name
+  }
+
+  /**
+   * To be called with the VM's locks held.
+   *
+   * @param vmId as of `vmOf`; asked again, since files may have come and gone
+   * @throws ORPHAN_REFUSED, REPOSITORY_NOT_RESPONDING, or the system's error
    */
   async adopt(
     orphan: Orphan,
     listing: InventoryListing,
-    vmId: string | undefined,
+    vmId: string,
+    commit: Commit,
     signal?: AbortSignal,
-  ): Promise<string> {
+  ): Promise<void> {
     const vm = chooseVm(orphan, listing, vmId)
     const record = await this.#record(orphan, listing, vm)
     signal?.throwIfAborted()
@@ -58,8 +66,7 @@ export class PlainAdoption {
         await syncFolder(folder.path)
       })
     }
-    await addToIndex(this.#store, this.#locks, vm.name, record)
-    return vm.name
+    await commit(() => addToIndex(this.#store, vm.name, record))
   }
 
   async #record(orphan: Orphan, listing: InventoryListing, vm: VirtualMachine): Promise<SnapshotRecord> {

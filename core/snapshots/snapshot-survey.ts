@@ -78,8 +78,8 @@ async function* survey(
   }
 }
 
-/** One of them; undefined when there is no such folder. */
-async function surveySnapshot(
+/** One of them; undefined when there is no such folder. To be called under the watch of its mount. */
+export async function surveySnapshot(
   root: string,
   id: string,
   hold: HoldBeneath,

@@ -17,6 +17,8 @@ import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
 import { type RetentionOptions, RetentionService } from '../../core/retention/retention-service.ts'
 import { DiskMaps } from '../../core/snapshots/disk-maps.ts'
+import { Orphans } from '../../core/snapshots/orphans.ts'
+import { PlainAdoption } from '../../core/snapshots/plain-adoption.ts'
 import { RepositoryChanges } from '../../core/snapshots/repository-changes.ts'
 import { RepositoryLocks } from '../../core/snapshots/repository-locks.ts'
 import { SnapshotFiles } from '../../core/snapshots/snapshot-files.ts'
@@ -119,6 +121,18 @@ export async function makeCore(options: CoreOptions) {
     watches,
     distrusted,
   })
+  const plain = new PlainAdoption(repositories, store, watches, holdBeneath)
+  const orphans = new Orphans({
+    inventory,
+    guard,
+    watches,
+    hold: holdBeneath,
+    store,
+    locks,
+    changes,
+    files,
+    plain,
+  })
   const metrics = new MetricRegistry()
   const audits = new AuditService(
     {
@@ -145,6 +159,7 @@ export async function makeCore(options: CoreOptions) {
     leases,
     retention,
     snapshots,
+    orphans,
     audits,
     auditStore: distrusted,
     metrics,

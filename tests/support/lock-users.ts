@@ -1,3 +1,4 @@
+import { readdir, readlink } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { whoUses } from './mounts.ts'
 
@@ -11,4 +12,17 @@ export async function lockUsers(file: string, processes: number): Promise<void> 
     await delay(20)
   }
   throw new Error(`not ${processes} processes have ${file} open: ${users.join('; ')}`)
+}
+
+/** Waits until this process has a file open so many times: once for each who holds its lock or waits for it. */
+export async function openedHere(file: string, times: number): Promise<void> {
+  // The kernel announces no opening of a file.
+  for (let tries = 0; tries < 500; tries++) {
+    const links = (await readdir('/proc/self/fd')).map((fd) =>
+      readlink(`/proc/self/fd/${fd}`).catch(() => ''),
+    )
+    if ((await Promise.all(links)).filter((link) => link === file).length >= times) return
+    await delay(10)
+  }
+  throw new Error(`${file} is not open ${times} times`)
 }

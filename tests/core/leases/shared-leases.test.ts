@@ -1,13 +1,12 @@
 /** Leases that the record does not know of: another host, or a later state of this one, has written them beside the snapshot. */
 
 import assert from 'node:assert/strict'
-import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { ClockReading } from '../../../core/leases/lease-clock.ts'
 import type { RetentionOptions } from '../../../core/retention/retention-service.ts'
 import { makeCore, type TestCore } from '../../support/core.ts'
 import { deferred } from '../../support/deferred.ts'
+import { openedHere } from '../../support/lock-users.ts'
 import { snapshotFolders } from '../../support/snapshot-folders.ts'
 import { type Bench, failsWith, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 
@@ -127,13 +126,13 @@ for (const [way, remove] of [
       const holding = core.changes.run([mount], VM, work)
       await held.promise
       const removing = remove(other, id).catch((error: unknown) => error)
-      await opened(lock, 2)
+      await openedHere(lock, 2)
       const taking = core.leases.take(VM, id, REQUEST).then(
         () => undefined,
         (error: unknown) => error,
       )
       // Both wait. A lease that did not would be given to what is being removed.
-      const waiting = opened(lock, 3).finally(() => release.resolve())
+      const waiting = openedHere(lock, 3).finally(() => release.resolve())
       await Promise.all([waiting, taking, removing, holding])
       const refused = await taking
       assert.equal((await snapshotFolders(mount)).includes(id), refused === undefined)
@@ -151,16 +150,3 @@ snapshotTest('a lease of a repository that is not mounted is not said to be none
   await filesystem.mount()
   await assert.rejects(core.leases.get(VM, id), failsWith('LEASE_NOT_FOUND'))
 })
-
-/** Waits until this process has a file open so many times: once for each who holds its lock or waits for it. */
-async function opened(file: string, times: number): Promise<void> {
-  // The kernel announces no opening of a file.
-  for (let tries = 0; tries < 500; tries++) {
-    const links = (await readdir('/proc/self/fd')).map((fd) =>
-      readlink(`/proc/self/fd/${fd}`).catch(() => ''),
-    )
-    if ((await Promise.all(links)).filter((link) => link === file).length >= times) return
-    await delay(10)
-  }
-  throw new Error(`${file} is not open ${times} times`)
-}

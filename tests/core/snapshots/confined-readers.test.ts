@@ -147,7 +147,7 @@ trapTest('an orphan is not adopted behind a link', async ({ core, root, disk, el
   await copyFile(disk, join(folder, 'disk.img'))
   await copyFile(disk, join(elsewhere, 'disk.img'))
   const watches = makeWatches()
-  const { store, locks, repositoryLocks, files } = core
+  const { store, locks, changes, files } = core
   const orphans = new Orphans({
     inventory: new StaticInventory({
       repositories: [{ id: 'repository-0', mountPoint: root }],
@@ -165,9 +165,9 @@ trapTest('an orphan is not adopted behind a link', async ({ core, root, disk, el
     hold: holdBeneath,
     store,
     locks,
-    repositoryLocks,
+    changes,
     files,
-    plain: new PlainAdoption(core.repositories, store, locks, watches, holdBeneath),
+    plain: new PlainAdoption(core.repositories, store, watches, holdBeneath),
   })
   await using held = await open(folder)
   const seen = new Outcomes()

@@ -5,9 +5,13 @@ import { join } from 'node:path'
 import type { Log } from '../../../core/log.ts'
 import { MountGuard } from '../../../core/repositories/mount-guard.ts'
 import { IndexRebuilder } from '../../../core/snapshots/index-rebuilder.ts'
+import { VmLocks } from '../../../core/snapshots/vm-locks.ts'
 import { INDEX_NAMESPACE, openDatabase } from '../../../core/store/database.ts'
 import { StaticInventory } from '../../../inventory/static/static-inventory.ts'
-import { holdBeneath, readMounts } from '../../../native/index.ts'
+import { acquireFlock, holdBeneath, readMounts } from '../../../native/index.ts'
+import { makeCore, type TestCore } from '../../support/core.ts'
+import { deferred } from '../../support/deferred.ts'
+import { openedHere } from '../../support/lock-users.ts'
 import { snapshotFolders } from '../../support/snapshot-folders.ts'
 import { type Bench, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { makeWatches } from '../../support/watches.ts'
@@ -90,7 +94,49 @@ snapshotTest('a repository that can not be read is tried again, and said once', 
   assert.deepEqual(await snapshotFolders(mount), [id])
 })
 
-async function rebuilder({ core, mount, dbFile }: Bench, { failing = false } = {}) {
+for (const atIt of [false, true]) {
+  const when = atIt ? 'is being deleted' : 'was deleted'
+  snapshotTest(`a snapshot that ${when} by another host since it was seen is not recorded`, async (bench) => {
+    const { core, mount, dbFile, disk } = bench
+    await using other = await makeCore({
+      mounts: [mount],
+      vms: [{ name: VM, disks: [disk] }],
+      dbFile: `${dbFile}-of-another-host`,
+    })
+    const doomed = await other.snapshots.create(VM, WHOLE)
+    let deleting: Promise<unknown> = Promise.resolve()
+    class Late extends VmLocks {
+      override async hold<Result>(vmId: string, work: () => Promise<Result>): Promise<Result> {
+        if (atIt) ({ deleting } = await slowly(other, mount, doomed.id))
+        else await other.snapshots.delete(VM, doomed.id)
+        return super.hold(vmId, work)
+      }
+    }
+    const locks = new Late({ acquire: acquireFlock }, `${dbFile}.locks`, 30_000)
+    await using filling = await rebuilder(bench, { locks })
+    assert.equal(await filling.index.catchUp(), 'done')
+    await deleting
+    assert.deepEqual((await core.vms.get(VM)).snapshotIds, [])
+    assert.deepEqual(await snapshotFolders(mount), [])
+  })
+}
+
+/** Deletes a snapshot as its host does, and gets to its files when somebody else waits for the lock. */
+async function slowly({ changes, files }: TestCore, mount: string, id: string) {
+  const held = deferred()
+  const deleting = changes.run([mount], VM, async () => {
+    held.resolve()
+    await openedHere(join(mount, 'CoriolisSnapshots/.locks', VM), 2)
+    await files.removeFolders(id, [mount], 'another host')
+  })
+  await held.promise
+  return { deleting }
+}
+
+async function rebuilder(
+  { core, mount, dbFile }: Bench,
+  { failing = false, locks = core.locks }: { readonly failing?: boolean; readonly locks?: VmLocks } = {},
+) {
   const database = await openDatabase(dbFile, () => undefined)
   const marks = database.keyv<string>(INDEX_NAMESPACE)
   const warnings: string[] = []
@@ -113,7 +159,8 @@ async function rebuilder({ core, mount, dbFile }: Bench, { failing = false } = {
     watches: makeWatches(),
     hold: holdBeneath,
     store: core.store,
-    locks: core.locks,
+    locks,
+    changes: core.changes,
     marks,
     log,
   })

@@ -121,8 +121,8 @@ snapshotTest(
     const guard = new MountGuard({ list: readMounts }, true)
     const repositories = [{ id: 'repository-0', mountPoint: bench.mount }]
     const inventory = new StaticInventory({ repositories, vms: [] })
-    const { locks, repositoryLocks, files } = core
-    const plain = new PlainAdoption(core.repositories, store, locks, watches, holdBeneath)
+    const { locks, changes, files } = core
+    const plain = new PlainAdoption(core.repositories, store, watches, holdBeneath)
     const orphans = new Orphans({
       inventory,
       guard,
@@ -130,7 +130,7 @@ snapshotTest(
       hold: holdBeneath,
       store,
       locks,
-      repositoryLocks,
+      changes,
       files,
       plain,
     })
@@ -142,6 +142,7 @@ snapshotTest(
       hold: holdBeneath,
       store,
       locks,
+      changes,
       marks,
       log: SILENT,
     })
