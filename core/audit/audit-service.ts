@@ -37,7 +37,7 @@ export class AuditService implements Audits {
     const metrics = new AuditMetrics(
       parts.registry,
       () => this.#slots.size,
-      () => parts.store.countDistrusted(),
+      () => parts.store.countDistrusted((vmId) => this.#readyIds(vmId)),
     )
     this.#parts = { ...parts, metrics }
     this.#limits = limits
@@ -115,7 +115,7 @@ export class AuditService implements Audits {
   ): Promise<RunningAudit> {
     try {
       const { store } = this.#parts
-      await store.settle(vmId, new Set((await this.#ready(vmId)).map(({ id }) => id)))
+      await store.settle(vmId, await this.#readyIds(vmId))
       const running = new RunningAudit(this.#parts, pair, this.#newAudit(vmId, pair, options))
       await store.keep(running.audit)
       return running
@@ -175,6 +175,10 @@ export class AuditService implements Audits {
       'AUDIT_NOT_FOUND',
       `VM ${vmId} has no audit of a snapshot ${JSON.stringify(snapshotId)}`,
     )
+  }
+
+  async #readyIds(vmId: string): Promise<ReadonlySet<string>> {
+    return new Set((await this.#ready(vmId)).map(({ id }) => id))
   }
 
   async #ready(vmId: string) {

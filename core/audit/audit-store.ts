@@ -72,21 +72,30 @@ export class AuditStore implements DistrustedPairs {
       audits: record.audits
         .filter(({ snapshotId }) => snapshotIds.has(snapshotId))
         .map((audit) => (audit.state === 'running' ? abandoned(audit) : audit)),
-      distrusted: record.distrusted.filter(
-        ({ compareTo, snapshotId }) => snapshotIds.has(compareTo) && snapshotIds.has(snapshotId),
-      ),
+      distrusted: record.distrusted.filter((pair) => isPairOf(snapshotIds, pair)),
     }))
   }
 
-  /** How many pairs of all VMs are compared by content because an audit said so. */
-  async countDistrusted(): Promise<number> {
-    return this.#guarded('list', async () => {
-      let count = 0
+  /**
+   * How many pairs of all VMs are compared by content because an audit said so. Deleting a snapshot leaves the mark
+   * here until the VM's next audit, so the mark of a pair that is no more is not counted.
+   *
+   * @param snapshotIdsOf those that a VM has now
+   */
+  async countDistrusted(snapshotIdsOf: (vmId: string) => Promise<ReadonlySet<string>>): Promise<number> {
+    const marked = new Map<string, readonly DistrustedPair[]>()
+    await this.#guarded('list', async () => {
       for await (const [key, value] of this.#keyv.iterator!(undefined)) {
-        count += checked(value, String(key)).distrusted.length
+        const { distrusted } = checked(value, String(key))
+        if (distrusted.length > 0) marked.set(String(key), distrusted)
       }
-      return count
     })
+    let count = 0
+    for (const [vmId, pairs] of marked) {
+      const there = await snapshotIdsOf(vmId)
+      count += pairs.filter((pair) => isPairOf(there, pair)).length
+    }
+    return count
   }
 
   /** One after the other: a saved progress must not undo a mark that is written at the same time. */
@@ -122,6 +131,10 @@ type Pair = Pick<DistrustedPair, 'compareTo' | 'snapshotId'>
 
 function isSamePair(left: Pair, right: Pair): boolean {
   return left.compareTo === right.compareTo && left.snapshotId === right.snapshotId
+}
+
+function isPairOf(snapshotIds: ReadonlySet<string>, { compareTo, snapshotId }: Pair): boolean {
+  return snapshotIds.has(compareTo) && snapshotIds.has(snapshotId)
 }
 
 function checked(value: unknown, vmId: string): AuditRecord {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import xfs from '../../../backends/xfs/index.ts'
 import { shownPath } from '../../../core/index.ts'
-import { auditTest, BLOCK, changedPair, pulled, SIZE } from '../../support/audit-test.ts'
+import type { SnapshotMap } from '../../../core/services.ts'
+import { type AuditBench, auditTest, BLOCK, changedPair, pulled, SIZE } from '../../support/audit-test.ts'
 import { makeCore, makeDisk, writeAt } from '../../support/core.ts'
 import { lyingBackend } from '../../support/lying-backend.ts'
 import { failsWith, MIB, VM, WHOLE } from '../../support/snapshot-test.ts'
@@ -222,6 +223,30 @@ auditTest('what is known goes with the snapshots, and unknown audits are not fou
   assert.equal((await audit(later, { compareTo: target.id })).state, 'passed')
   assert.deepEqual((await core.auditStore.read(VM)).distrusted, [])
 })
+
+for (const [how, remove] of [
+  ['its older snapshot is deleted', ({ core }, base) => core.snapshots.delete(VM, base.id)],
+  ['its newer snapshot is deleted', ({ core }, _base, target) => core.snapshots.delete(VM, target.id)],
+  ['the VM is purged', ({ core }) => core.snapshots.purge(VM)],
+] as const satisfies [
+  string,
+  (bench: AuditBench, base: SnapshotMap, target: SnapshotMap) => Promise<void>,
+][]) {
+  auditTest(`a pair alarms no longer when ${how}, and another pair goes on`, async (bench) => {
+    const { core, lie, audit } = bench
+    const distrusted = async () =>
+      /^diskferry_distrusted_pairs (\d+)$/m.exec(await core.metrics.render())?.[1]
+    const { base, target } = await changedPair(bench)
+    const later = await core.snapshots.create(VM, WHOLE)
+    const last = await core.snapshots.create(VM, WHOLE)
+    lie({ hides: [{ start: 0, length: SIZE }] })
+    assert.equal((await audit(target, { compareTo: base.id })).state, 'mismatch')
+    await core.auditStore.distrust(VM, { compareTo: later.id, snapshotId: last.id, reason: 'for the test' })
+    assert.equal(await distrusted(), '2')
+    await remove(bench, base, target)
+    assert.equal(await distrusted(), how === 'the VM is purged' ? '0' : '1')
+  })
+}
 
 auditTest('a rate is kept to', async (bench) => {
   const { core, audit } = bench
