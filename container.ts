@@ -21,6 +21,7 @@ import { MountWatches } from './core/mounts/mount-watches.ts'
 import { RepositoryCatalogue } from './core/repositories/repository-catalogue.ts'
 import { RetentionService } from './core/retention/retention-service.ts'
 import type { Authenticator } from './core/services.ts'
+import { SharedMetrics } from './core/shared-probes.ts'
 import { DiskMaps } from './core/snapshots/disk-maps.ts'
 import { IndexRebuilder } from './core/snapshots/index-rebuilder.ts'
 import { Orphans } from './core/snapshots/orphans.ts'
@@ -83,7 +84,7 @@ export async function createServer(config: Config, configDirectory: string, logg
       repositories: get(RepositoryCatalogue),
       snapshots: get(SnapshotService),
       audits: get(AuditService),
-      metrics: get(MetricRegistry),
+      metrics: new SharedMetrics(get(MetricRegistry)),
       leases: get(LeaseService),
       readiness: get(READINESS),
       authenticator: get(AUTHENTICATOR),

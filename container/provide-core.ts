@@ -13,6 +13,7 @@ import { MountGuard } from '../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../core/repositories/repository-catalogue.ts'
 import { RetentionService } from '../core/retention/retention-service.ts'
 import type { Readiness } from '../core/services.ts'
+import { SharedReadiness } from '../core/shared-probes.ts'
 import { DiskMaps } from '../core/snapshots/disk-maps.ts'
 import { IndexRebuilder } from '../core/snapshots/index-rebuilder.ts'
 import { Orphans } from '../core/snapshots/orphans.ts'
@@ -223,12 +224,7 @@ export function provideCore(
         watches: get(MountWatches),
       }),
   )
-  provide(container, READINESS, () => ({
-    async check(signal) {
-      await get(SnapshotStore).read('readiness')
-      await get(INVENTORY).read(signal)
-    },
-  }))
+  provide(container, READINESS, () => new SharedReadiness(get(SnapshotStore), get(INVENTORY)))
 }
 
 function inventory(config: Config, watches: MountWatches): Inventory {

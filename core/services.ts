@@ -145,9 +145,9 @@ export interface Snapshots {
   openDisk(vmId: string, snapshotId: string, diskName: string): Promise<OpenDisk>
 }
 
-/** Is this program able to do its work? Each throws the reason when not. */
+/** Is this program able to do its work? Throws the reason when not. */
 export interface Readiness {
-  check(signal?: AbortSignal): Promise<void>
+  check(): Promise<void>
 }
 
 /** Checks a user name and a password. */

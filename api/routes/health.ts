@@ -35,7 +35,7 @@ export const healthRoutes: FastifyPluginAsync<HealthRoutesOptions> = async (app,
     },
     async (request, reply) => {
       try {
-        await readiness.check(request.clientSignal)
+        await readiness.check()
       } catch (error) {
         return sendError(error, request, reply, { status: 503, level: 'warn' })
       }

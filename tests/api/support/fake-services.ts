@@ -267,7 +267,7 @@ export class FakeServices {
       },
       release: (vmId, id, holder, signal) => this.#record('leases.release', [vmId, id, holder], signal),
     },
-    readiness: { check: (signal) => this.#record('readiness.check', [], signal) },
+    readiness: { check: () => this.#record('readiness.check', []) },
     authenticator: {
       authenticate: async (username, password, signal) => {
         await this.#record('authenticate', [username, password], signal)
