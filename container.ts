@@ -53,7 +53,7 @@ export interface Server {
    * @throws CONFIG_INVALID, or node's error, for files that can't be used; those of before stay in use
    */
   reloadCertificates(): Promise<readonly string[]>
-  /** Ends audits and retention, and closes the database; after the app. */
+  /** Ends audits, retention and put-off deletions, and closes the database; after the app. */
   close(): Promise<void>
 }
 
@@ -116,6 +116,7 @@ export async function createServer(config: Config, configDirectory: string, logg
     async close() {
       await get(AuditService).stop()
       await get(RetentionService).stop()
+      await get(SnapshotJournal).stop()
       await database.close()
     },
   }

@@ -112,7 +112,15 @@ export class Orphans {
   /** Removes an orphan's files for good. @throws SNAPSHOT_NOT_FOUND, ORPHAN_REFUSED, VM_BUSY, REPOSITORY_READ_ONLY */
   async remove(id: string, signal?: AbortSignal): Promise<void> {
     const found = await this.#find(id, signal)
-    const remove = (again: Orphan) => this.#parts.files.removeFolders(id, rootsOf(again), `orphan ${id}`)
+    const remove = async (again: Orphan) => {
+      const removal = await this.#parts.files.removeFolders(id, rootsOf(again), `orphan ${id}`)
+      if (removal === 'held')
+        throw refused(
+          id,
+          'a program on this host still reads one of its files; end that, then remove it again',
+          'removed',
+        )
+    }
     await this.#withLocks(found, found.vmId, 'removed', remove, signal)
   }
 

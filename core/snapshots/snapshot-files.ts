@@ -13,6 +13,7 @@ import type { CloneSource } from '../vms/disk-plan.ts'
 import { type Clone, type CloneTask, cloneDisk } from './clone-disk.ts'
 import { HeldFolders } from './held-folders.ts'
 import { pinHome, stampOf } from './pin-home.ts'
+import type { Removal } from './remove-tree.ts'
 import type { RepositoryLocks } from './repository-locks.ts'
 import {
   isSnapshotThere,
@@ -26,6 +27,14 @@ import { markUnfinished, writeManifest } from './snapshot-manifest.ts'
 import type { SnapshotRecord } from './snapshot-record.ts'
 import { type DraftedSnapshot, stampDraft } from './stamp-draft.ts'
 import { takeBack } from './take-back.ts'
+
+type FolderWork<Result> = (
+  root: string,
+  snapshotId: string,
+  stamp: string | undefined,
+  guard: MountGuard,
+  hold: HoldBeneath,
+) => Promise<Result>
 
 /** Makes and removes the files of whole snapshots. */
 export class SnapshotFiles {
@@ -115,14 +124,14 @@ export class SnapshotFiles {
    * @param patienceMs how long to wait for the VM's locks in the repositories
    * @throws VM_BUSY; as `assertRemovable`
    */
-  async remove(vmId: string, record: SnapshotRecord, patienceMs?: number): Promise<void> {
-    if (this.#takenBack.delete(record.id)) return
+  async remove(vmId: string, record: SnapshotRecord, patienceMs?: number): Promise<Removal> {
+    if (this.#takenBack.delete(record.id)) return 'gone'
     await this.assertRemovable(record)
     const roots = rootsOf(record)
     const remove = () => this.removeFolders(record.id, roots, `VM ${vmId}`, record)
     // A snapshot that was never begun, for want of the locks, must not wait for them again to be forgotten.
     if (!(await this.#isBegun(record))) return await remove()
-    await this.#watches.call(roots, (either) =>
+    return await this.#watches.call(roots, (either) =>
       this.#locks.hold(roots, vmId, remove, either, {
         evenIfFull: true,
         ...(patienceMs !== undefined && { patienceMs }),
@@ -142,10 +151,10 @@ export class SnapshotFiles {
     roots: readonly string[],
     whose: string,
     record?: SnapshotRecord,
-  ): Promise<void> {
-    const each = (root: string, remove: typeof retireSnapshotFolder) => {
+  ): Promise<Removal> {
+    const each = <Result>(root: string, work: FolderWork<Result>): Promise<Result> => {
       const stamp = record === undefined ? undefined : stampOf(record, root)
-      return this.#watches.run([root], () => remove(root, id, stamp, this.#guard, this.#hold))
+      return this.#watches.run([root], () => work(root, id, stamp, this.#guard, this.#hold))
     }
     try {
       // First in every repository: what is left of a snapshot in one must not look whole when it is half gone in another.
@@ -153,7 +162,9 @@ export class SnapshotFiles {
         await each(root, retireSnapshotFolder)
         faultPoint('remove.retired')
       }
-      for (const root of roots) await each(root, removeSnapshotFolder)
+      let removal: Removal = 'gone'
+      for (const root of roots) if ((await each(root, removeSnapshotFolder)) === 'held') removal = 'held'
+      return removal
     } catch (error) {
       throw backendFailure(error, 'INTERNAL', `${whose}: the files of snapshot ${id} can't be removed`)
     }

@@ -9,7 +9,7 @@ import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
 import type { Mount } from '../storage-backend.ts'
 import { holdFolder } from './hold-folder.ts'
 import { pinHome } from './pin-home.ts'
-import { removeTree } from './remove-tree.ts'
+import { type Removal, removeTree } from './remove-tree.ts'
 import { retireManifest } from './snapshot-manifest.ts'
 
 /** The only names of folders that are snapshots: no other id ever becomes part of a path. */
@@ -103,14 +103,15 @@ export async function removeSnapshotFolder(
   stamp: string | undefined,
   guard: MountGuard,
   hold: HoldBeneath,
-): Promise<void> {
+): Promise<Removal> {
   const folder = snapshotFolder(root, snapshotId)
   await using home = await pinHome(root, stamp, guard, hold)
   await using parent = await home.hold(root, dirname(folder))
-  await removeTree(parent.path, snapshotId)
+  const removal = await removeTree(parent.path, snapshotId)
   faultPoint('remove.folder')
   await syncFolder(parent.path)
   faultPoint('remove.synced')
+  return removal
 }
 
 /** Makes the names in a folder survive a crash; fsync(2). */

@@ -2,6 +2,7 @@ import type { Quiesce } from '../consistency/quiesce.ts'
 import { describe } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { Log } from '../log.ts'
+import { LaterTries } from './later-tries.ts'
 import type { Commit, RepositoryChanges } from './repository-changes.ts'
 import { rootsOf, type SnapshotFiles, subjectOf } from './snapshot-files.ts'
 import type { SnapshotRecord, VmRecord } from './snapshot-record.ts'
@@ -25,6 +26,8 @@ export class SnapshotJournal {
   readonly #changes: RepositoryChanges
   /** Unfinished snapshots whose guest is not at rest any more, as far as we can help. */
   readonly #released = new Set<string>()
+  /** VMs with a snapshot whose files somebody still reads. */
+  readonly #later: LaterTries
 
   constructor(
     store: SnapshotStore,
@@ -40,6 +43,7 @@ export class SnapshotJournal {
     this.#log = log
     this.#quiesce = quiesce
     this.#changes = changes
+    this.#later = new LaterTries((vmId) => this.#settleAgain(vmId))
   }
 
   /**
@@ -92,6 +96,8 @@ export class SnapshotJournal {
 
   /**
    * Removes the files and records of snapshots, one after the other. All of them can be removed before the first is.
+   * Where files are still read the snapshot is gone for everybody else, and the rest goes when they are closed: until
+   * then there is a record that says `deleting`.
    *
    * @param assertAllowed asked when no other server can change the files any more
    * @throws what `assertAllowed` throws, VM_BUSY, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING,
@@ -119,9 +125,14 @@ export class SnapshotJournal {
     const marked = before.snapshots.map((known) =>
       known.id === snapshot.id ? { ...known, state: 'deleting' as const } : known,
     )
-    await commit(() => this.#store.write({ ...before, snapshots: marked }))
+    const underWay = { ...before, snapshots: marked }
+    await commit(() => this.#store.write(underWay))
     faultPoint('delete.marked')
-    await this.#files.removeFolders(snapshot.id, rootsOf(snapshot), `VM ${before.vmId}`)
+    const whose = `VM ${before.vmId}`
+    if ((await this.#files.removeFolders(snapshot.id, rootsOf(snapshot), whose, snapshot)) === 'held') {
+      this.#putOff(before.vmId, snapshot.id)
+      return underWay
+    }
     faultPoint('delete.removed')
     const after = { ...before, snapshots: others }
     await commit(() => this.#store.write(after))
@@ -146,6 +157,34 @@ export class SnapshotJournal {
     }
   }
 
+  /** Gives up what is put off, which the next start does. */
+  stop(): Promise<void> {
+    return this.#later.stop()
+  }
+
+  #putOff(vmId: string, snapshotId: string): void {
+    this.#log.info(
+      { vm: vmId, snapshot: snapshotId },
+      'a snapshot is deleted while its files are still being read: what is left of them goes when they are closed',
+    )
+    this.#later.add(vmId)
+  }
+
+  /** @returns whether nothing is left to be done */
+  async #settleAgain(vmId: string): Promise<boolean> {
+    try {
+      const settle = () => this.settled(vmId, RECOVERY_PATIENCE_MS)
+      const { snapshots } = await this.#locks.hold(vmId, settle, undefined, RECOVERY_PATIENCE_MS)
+      return snapshots.every(({ state }) => state === 'ready')
+    } catch (error) {
+      this.#log.warn(
+        { vm: vmId, err: error },
+        'a snapshot could not be deleted to the end, it is tried again',
+      )
+      return false
+    }
+  }
+
   /** A program that was killed between the hooks left the guest at rest. Once: the record may stay for long. */
   async #release(vmId: string, snapshot: SnapshotRecord): Promise<void> {
     if (snapshot.state !== 'creating' || this.#released.has(snapshot.id)) return
@@ -156,7 +195,10 @@ export class SnapshotJournal {
   async #clear(vmId: string, snapshot: SnapshotRecord, patienceMs?: number): Promise<boolean> {
     const fields = { vm: vmId, snapshot: snapshot.id, state: snapshot.state }
     try {
-      await this.#files.remove(vmId, snapshot, patienceMs)
+      if ((await this.#files.remove(vmId, snapshot, patienceMs)) === 'held') {
+        this.#putOff(vmId, snapshot.id)
+        return false
+      }
       this.#log.info(fields, 'the files of an unfinished snapshot were removed')
       return true
     } catch (error) {

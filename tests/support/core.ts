@@ -169,6 +169,7 @@ export async function makeCore(options: CoreOptions) {
       closed = true
       await audits.stop()
       await retention.stop()
+      await journal.stop()
       await database.close()
     },
   }
