@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { command } from '../../support/command.ts'
 import { failingDisk } from './failing-disk.ts'
+import { machineKind } from './kinds.ts'
 import { unmount } from './unmount.ts'
 
 /** A filesystem whose disk breaks. */
@@ -12,6 +13,7 @@ export const FAILING_FILESYSTEMS = [
     mkfs: ['mkfs.btrfs', '--quiet', '--force'],
     mountOptions: 'compress-force=zstd',
   },
+  { filesystem: 'ocfs2', mkfs: machineKind('ocfs2').disk.mkfs, mountOptions: 'rw' },
 ] as const
 
 export interface FailingMount extends AsyncDisposable {
@@ -21,6 +23,8 @@ export interface FailingMount extends AsyncDisposable {
    * @param forgetting also drops what the kernel still holds of it, so that reading it fails too
    */
   break(options: { readonly forgetting: boolean }): Promise<void>
+  /** Unmounts and mounts, so that the kernel holds nothing of it any more. Nobody may use it. */
+  remount(): Promise<void>
   /** As after a reboot of the storage: a filesystem that met errors has to be mounted anew. */
   repair(): Promise<void>
 }
@@ -40,7 +44,12 @@ export async function failingMount(
     await device[Symbol.asyncDispose]()
     throw error
   }
+  const remount = async () => {
+    await command('umount', [mountPoint])
+    await mount()
+  }
   return {
+    remount,
     async break({ forgetting }) {
       await command('sync', ['-f', mountPoint])
       if (forgetting) await writeFile('/proc/sys/vm/drop_caches', '3')
@@ -48,8 +57,7 @@ export async function failingMount(
     },
     async repair() {
       await device.heal()
-      await command('umount', [mountPoint])
-      await mount()
+      await remount()
     },
     async [Symbol.asyncDispose]() {
       await unmount(mountPoint)
