@@ -170,6 +170,8 @@ export class LeaseService implements Leases {
             throw leased(vmId, snapshotId, lease, 'wait for it, or let its holder release it')
           return change(record, snapshot, commit)
         }
+        // Else the lock would be made on whatever is mounted there.
+        await this.#assertHome(snapshot)
         return changes.run(rootsOf(snapshot), vmId, checked, signal)
       },
       signal,
@@ -191,6 +193,18 @@ export class LeaseService implements Leases {
   async #fileOf(root: string, snapshot: SnapshotRecord): Promise<LeaseRecord | undefined> {
     await using home = await this.#home(root, snapshot)
     return await leaseBeside(root, snapshot.id, home.hold)
+  }
+
+  async #assertHome(snapshot: SnapshotRecord): Promise<void> {
+    for (const root of rootsOf(snapshot)) {
+      try {
+        await this.#parts.watches.run([root], async () => {
+          await using _home = await this.#home(root, snapshot)
+        })
+      } catch (error) {
+        throw backendFailure(error, 'READ_FAILED', `snapshot ${snapshot.id} can't be looked for in '${root}'`)
+      }
+    }
   }
 
   #home(root: string, snapshot: SnapshotRecord): Promise<PinnedRoot> {

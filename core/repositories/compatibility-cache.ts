@@ -70,7 +70,7 @@ export class CompatibilityCache {
       await using trial = await makeTrialFolder(held.path)
       choice = await this.#registry.choose({ mount, trialDirectory: trial.path }, signal)
     } catch (error) {
-      if (error instanceof DiskferryError) throw error
+      if (error instanceof DiskferryError && error.code === 'REPOSITORY_NOT_MOUNTED') throw error
       if (choice === undefined || choice.backend !== undefined)
         return { backend: undefined, reasons: [folderReason(directory, error)] }
     }
