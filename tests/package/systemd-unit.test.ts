@@ -25,6 +25,10 @@ describe('the systemd unit', () => {
     for (const power of powers) assert.match(unit, new RegExp(`^#   ${power}  \\w`, 'm'))
   })
 
+  it('tells only the program to stop, so that a hook that wakes a guest can do its work', () => {
+    assert.match(unit, /^KillMode=mixed$/m)
+  })
+
   it('forbids what systemd counts as exposure, as far as the program can work without', async () => {
     const report = await command('systemd-analyze', [
       'security',

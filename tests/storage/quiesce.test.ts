@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { ApiClient } from '../support/api-client.ts'
 import { makeDisk } from '../support/core.ts'
 import { type HookProgram, hookProgram } from '../support/hook-program.ts'
-import { startServer } from '../support/server.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { snapshotFolders } from '../support/snapshot-folders.ts'
 import { storageTest } from '../support/storage-test.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { REFLINK_STORAGE } from './matrix.ts'
@@ -103,3 +104,90 @@ for (const kind of REFLINK_STORAGE) {
     },
   )
 }
+
+/** A server in the middle of `after`, which goes on until `wake` is called. */
+async function whileAfterRuns(
+  mount: string,
+  shutdownGrace: string,
+  body: (bench: {
+    readonly server: TestServer
+    readonly after: HookProgram
+    readonly wake: () => Promise<void>
+    readonly answer: Promise<number | undefined>
+    readonly restart: () => Promise<TestServer>
+  }) => Promise<void>,
+): Promise<void> {
+  await using folder = await temporaryDirectory('quiesce-stop')
+  const disk = await makeDisk(mount, 'one.img', 4 * MIB, [[0, Buffer.alloc(MIB, 1)]])
+  const go = join(folder.path, 'go')
+  const before = await hookProgram(folder.path, 'before', '')
+  const after = await hookProgram(
+    folder.path,
+    'after',
+    `while [ -e "$0" ] && ! [ -e '${go}' ]; do sleep 0.1; done; echo awake >> "$0.calls"`,
+  )
+  const options = {
+    directory: join(folder.path, 'server'),
+    extraConfig: configuration(mount, [disk], before, after),
+    shutdownGrace,
+  }
+  const server = await startServer(options)
+  const client = new ApiClient(server)
+  try {
+    await client.login()
+    const answer = client
+      .call('POST', `/api/v1/vms/${VM}/snapshots`)
+      .then(
+        ({ statusCode, body }) => body.dump().then(() => statusCode),
+        () => undefined,
+      )
+      // Its connection would keep the server for the whole of the grace period.
+      .finally(() => client.destroy())
+    await after.called(1)
+    await body({ server, after, wake: () => writeFile(go, ''), answer, restart: () => startServer(options) })
+  } finally {
+    await client.destroy()
+    await server.kill()
+  }
+}
+
+async function snapshotIds(server: TestServer): Promise<readonly string[]> {
+  await using client = new ApiClient(server)
+  await client.login()
+  return (await client.vms())[0]!.snapshots
+}
+
+storageTest(
+  'xfs',
+  'a server that is told to stop lets `after` finish, and the snapshot is answered',
+  async ({ mount }) => {
+    await whileAfterRuns(mount, '30s', async ({ server, after, wake, answer, restart }) => {
+      const stopped = server.stop()
+      await server.logged(({ msg }) => msg === 'stopping: running requests may finish')
+      await wake()
+      assert.equal(await stopped, 0)
+      assert.equal(await answer, 200)
+      assert.equal((await after.calls()).at(-1), 'awake')
+      await using next = await restart()
+      assert.equal((await snapshotIds(next)).length, 1)
+      assert.equal((await after.calls()).length, 2)
+    })
+  },
+)
+
+storageTest(
+  'xfs',
+  'a server whose grace period is over waits for `after`, and the snapshot is whole or gone',
+  async ({ mount }) => {
+    await whileAfterRuns(mount, '100ms', async ({ server, after, wake, answer, restart }) => {
+      const stopped = server.stop()
+      assert.equal(await answer, undefined)
+      await server.logged(({ msg }) => msg === 'stopped')
+      await wake()
+      assert.equal(await stopped, 0)
+      assert.equal((await after.calls()).at(-1), 'awake')
+      await using next = await restart()
+      assert.deepEqual(await snapshotIds(next), await snapshotFolders(mount))
+    })
+  },
+)

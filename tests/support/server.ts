@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly dbFile?: string
   /** `inventory.answer_within`, such as "5s". */
   readonly answerWithin?: string
+  /** `api.shutdown_grace`, such as "5s". */
+  readonly shutdownGrace?: string
   /** Put at the end of the configuration: whole tables. */
   readonly extraConfig?: string
   readonly env?: Readonly<Record<string, string>>
@@ -163,7 +165,7 @@ function written(logs: readonly LogLine[], errors: string): string {
 
 function configuration(options: ServerOptions, certificate: string, key: string): string {
   const text = JSON.stringify
-  const { agentDbDir, answerWithin } = options
+  const { agentDbDir, answerWithin, shutdownGrace } = options
   const source = agentDbDir === undefined ? 'static' : 'ovs-agent'
   const inventory = [
     `[inventory]\nsource = "${source}"`,
@@ -177,7 +179,7 @@ secret = "${randomBytes(32).toString('hex')}"
 
 [api]
 bind = "127.0.0.1"
-port = 0
+port = 0${shutdownGrace === undefined ? '' : `\nshutdown_grace = ${text(shutdownGrace)}`}
 
 [api.tls]
 certificate = ${text(certificate)}
