@@ -48,7 +48,7 @@ export const SNAPSHOT_KEYS = [
     type: 'string',
     default: 'refuse',
     choices: ['refuse', 'warn'],
-    doc: 'What is done when the forecast is longer than `max_stall`: no snapshot, or one with a warning in the log.',
+    doc: 'What is done when the forecast is longer than `max_stall`: no snapshot, or one with a warning in the log. When the stall can not be forecast, since counting took longer than 30 s or failed, there is a snapshot with a warning in both cases.',
     reason: 'Who sets a limit wants it kept.',
   },
   {

@@ -10,10 +10,15 @@ export interface StallForecastOptions {
   /** Milliseconds; without it nothing is forecast. */
   readonly maxStallMs?: number
   readonly onLongStall: 'refuse' | 'warn'
+  /** How long the extents are counted at most; 30 s when left out. */
+  readonly countingMs?: number
 }
 
 export interface Forecast {
-  /** Milliseconds, of the slowest disk, since all are cloned at once; null when it is not known. */
+  /**
+   * Milliseconds, of the slowest disk, since all are cloned at once; null when it is not known. Above the limit it is a
+   * lower bound where a disk was not counted to the end.
+   */
   readonly stallForecastMs: number | null
   /** With the number of extents of each disk, where it was counted to the end. */
   readonly tasks: readonly CloneTask[]
@@ -26,9 +31,12 @@ const KEPT_SAMPLES = 16
 
 interface DiskForecast {
   readonly task: CloneTask
+  /** So many at least, where they were not counted to the end. */
   readonly extents: number
   readonly counted: boolean
   readonly ms: number
+  /** Why they were not counted to the end. */
+  readonly error?: unknown
 }
 
 /** Tells before any clone is made how long the guest would wait for it: a clone can't be given up half-way. */
@@ -48,27 +56,21 @@ export class StallForecast {
   async assess(before: VmRecord, tasks: readonly CloneTask[], signal?: AbortSignal): Promise<Forecast> {
     const { maxStallMs } = this.#options
     if (maxStallMs === undefined) return { stallForecastMs: null, tasks }
-    const deadline = AbortSignal.timeout(MAX_COUNTING_MS)
+    const deadline = AbortSignal.timeout(this.#options.countingMs ?? MAX_COUNTING_MS)
     const either = signal === undefined ? deadline : AbortSignal.any([deadline, signal])
-    const disks: DiskForecast[] = []
-    for (const task of tasks) {
-      try {
-        disks.push(await this.#disk(before, task, maxStallMs, either))
-      } catch (error) {
-        if (signal?.aborted) {
-          throw new DiskferryError('ABORTED', `VM ${before.vmId}: the client went away`, { cause: error })
-        }
-        // The guest writes meanwhile, and may change the map under the counting: no reason to refuse a snapshot.
-        const fields = { vm: before.vmId, disk: task.record.name, err: error }
-        this.#log.warn(fields, 'the extents of a disk could not be counted: its stall is not forecast')
-        disks.push({ task, extents: 0, counted: false, ms: Number.NaN })
-      }
+    // At once, so that a slow disk leaves no other one uncounted.
+    const disks = await Promise.all(tasks.map((task) => this.#disk(before, task, maxStallMs, either)))
+    if (signal?.aborted) {
+      const options = { cause: signal.reason }
+      throw new DiskferryError('ABORTED', `VM ${before.vmId}: the client went away`, options)
     }
-    const known = disks.filter(({ ms }) => !Number.isNaN(ms))
-    for (const disk of known) if (disk.ms > maxStallMs) this.#tooLong(before.vmId, disk, maxStallMs)
+    const tooLong = disks.filter(({ ms }) => ms > maxStallMs)
+    for (const disk of tooLong) this.#tooLong(before.vmId, disk, maxStallMs)
+    const unknown = disks.filter((disk) => !disk.counted && !tooLong.includes(disk))
+    for (const disk of unknown) this.#unknown(before.vmId, disk)
+    const slowest = Math.max(0, ...disks.map(({ ms }) => ms))
     return {
-      stallForecastMs:
-        known.length < disks.length ? null : toMicrosecond(Math.max(0, ...known.map(({ ms }) => ms))),
+      stallForecastMs: tooLong.length === 0 && unknown.length > 0 ? null : toMicrosecond(slowest),
       tasks: disks.map(({ task, extents, counted }) =>
         counted ? { ...task, record: { ...task.record, extents } } : task,
       ),
@@ -99,6 +101,7 @@ export class StallForecast {
     }
   }
 
+  /** Never fails: what could not be counted any more is missing, and the rest is known all the same. */
   async #disk(
     before: VmRecord,
     task: CloneTask,
@@ -112,17 +115,34 @@ export class StallForecast {
         ? []
         : [{ extents: disk.extents, ms: disk.cloneMs }]
     })
-    const estimate = (extents: number) => estimateClone(extents, own, this.#samples.get(record.backend) ?? [])
-    await using disk = await this.#hold(source.root, source.file)
-    if (!disk.stats.isFile()) throw new Error(`'${source.file}' is no longer a regular file`)
+    const estimate = (count: number) => estimateClone(count, own, this.#samples.get(record.backend) ?? [])
     let extents = 0
-    for await (const batch of source.backend.extentMap(disk.path, signal)) {
-      extents += batch.length
-      // Where it is refused anyway there is no need to know by how much.
-      const decided = this.#options.onLongStall === 'refuse' && estimate(extents) > maxStallMs
-      if (decided || extents >= MAX_EXTENTS) return { task, extents, counted: false, ms: estimate(extents) }
+    const atLeast = (error?: unknown) => ({
+      ...{ task, extents, counted: false, ms: extents === 0 ? 0 : estimate(extents) },
+      ...(error !== undefined && { error }),
+    })
+    try {
+      await using disk = await this.#hold(source.root, source.file)
+      if (!disk.stats.isFile()) throw new Error(`'${source.file}' is no longer a regular file`)
+      for await (const batch of source.backend.extentMap(disk.path, signal)) {
+        extents += batch.length
+        // Where it is refused anyway there is no need to know by how much.
+        const decided = this.#options.onLongStall === 'refuse' && estimate(extents) > maxStallMs
+        if (decided || extents >= MAX_EXTENTS) return atLeast()
+      }
+      return { task, extents, counted: true, ms: estimate(extents) }
+    } catch (error) {
+      // The limit; or the guest, which writes meanwhile, changed the map under the counting.
+      return atLeast(error)
     }
-    return { task, extents, counted: true, ms: estimate(extents) }
+  }
+
+  #unknown(vmId: string, { task, extents, error }: DiskForecast): void {
+    const { name } = task.record
+    this.#log.warn(
+      { vm: vmId, disk: name, extents, err: error },
+      `disk ${name} of VM ${vmId} has at least ${extents} extents, which could not be counted to the end: its stall is not forecast, and the snapshot is taken`,
+    )
   }
 
   #tooLong(vmId: string, { task, extents, counted, ms }: DiskForecast, maxStallMs: number): void {
