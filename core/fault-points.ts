@@ -50,6 +50,7 @@ export const FAULT_POINTS = {
   'rebuild.read': 'one snapshot.json is read',
   'rebuild.recorded': 'one snapshot is in the index again',
   'rebuild.marked': 'one repository is done',
+  'adopt.recorded': 'an orphan is in the index, the command has not said so',
 } as const
 
 export type FaultPoint = keyof typeof FAULT_POINTS

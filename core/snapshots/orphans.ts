@@ -1,4 +1,5 @@
 import { DiskferryError } from '../errors.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { Inventory, InventoryListing } from '../inventory.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
@@ -96,17 +97,14 @@ export class Orphans {
     if (found.state === 'deleting' || found.state === 'unfinished')
       throw refused(id, `${found.reason}; remove it`)
     const listing = await inventory.read(signal)
-    if (found.state !== 'whole') {
-      const vm = plain.vmOf(found, listing, vmId)
-      const adopt = (again: Orphan, commit: Commit) => plain.adopt(again, listing, vm, commit, signal)
-      await this.#withLocks(found, vm, 'adopted', adopt, signal)
-      return vm
-    }
-    if (vmId !== undefined && vmId !== found.vmId)
-      throw refused(id, `its snapshot.json says that it is of VM ${found.vmId}`)
-    const adopt = (again: Orphan, commit: Commit) => this.#adoptWhole(again, listing, commit)
-    await this.#withLocks(found, found.vmId, 'adopted', adopt, signal)
-    return found.vmId!
+    const whole = found.state === 'whole'
+    const vm = whole ? found.vmId! : plain.vmOf(found, listing, vmId)
+    if (vmId !== undefined && vmId !== vm) throw refused(id, `its snapshot.json says that it is of VM ${vm}`)
+    const adopt = (again: Orphan, commit: Commit) =>
+      whole ? this.#adoptWhole(again, listing, commit) : plain.adopt(again, listing, vm, commit, signal)
+    await this.#withLocks(found, vm, 'adopted', adopt, signal)
+    faultPoint('adopt.recorded')
+    return vm
   }
 
   /** Removes an orphan's files for good. @throws SNAPSHOT_NOT_FOUND, ORPHAN_REFUSED, VM_BUSY, REPOSITORY_READ_ONLY */

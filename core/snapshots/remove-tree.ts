@@ -3,6 +3,7 @@ import { type FileHandle, open, readdir, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemCode } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
+import { RETIRED_NAME } from './snapshot-manifest.ts'
 
 /** `held`: nothing is left but what is gone as soon as those who have it open close it; the folder stays until then. */
 export type Removal = 'gone' | 'held'
@@ -39,7 +40,10 @@ export async function removeTree(parent: string, name: string): Promise<Removal>
   {
     await using held = folder
     const inside = `/proc/self/fd/${held.fd}`
-    for (const entry of await readdir(inside, { withFileTypes: true })) {
+    const entries = await readdir(inside, { withFileTypes: true })
+    // Last what says that it is being deleted, or the rest would pass for files that somebody may adopt.
+    const last = entries.filter(({ name }) => name === RETIRED_NAME)
+    for (const entry of [...entries.filter(({ name }) => name !== RETIRED_NAME), ...last]) {
       if (entry.isDirectory()) await removeTree(inside, entry.name)
       else await unlinkUnlessHeld(inside, entry.name)
       removed.add(entry.name)

@@ -83,4 +83,14 @@ export const CRASH_CASES = {
     'rebuild.marked',
     'rebuild.marked:2',
   ],
+  adopt: [
+    'rebuild.begun',
+    'create.manifest-half',
+    'create.manifest-half:2',
+    'create.manifest-written:2',
+    'create.manifest-named',
+    'create.manifest-named:2',
+    'adopt.recorded',
+  ],
+  removeOrphan: ['remove.retired', 'remove.file:3', 'remove.emptied', 'remove.folder', 'remove.folder:2'],
 } as const satisfies Readonly<Record<string, readonly CrashCase[]>>

@@ -12,9 +12,18 @@ export interface ProgramResult {
 }
 
 /** Runs a command of the program to its end. */
-export async function runProgram(...args: readonly string[]): Promise<ProgramResult> {
+export function runProgram(...args: readonly string[]): Promise<ProgramResult> {
+  return runProgramWith({}, ...args)
+}
+
+/** The same with more in its environment. Its code is null when it was killed. */
+export async function runProgramWith(
+  env: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): Promise<ProgramResult> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'main.ts', ...args], {
     cwd: PROJECT,
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const ended = once(child, 'exit') as Promise<[number | null]>
