@@ -57,7 +57,19 @@ export const CRASH_CASES = {
     'delete.removed',
     'delete.forgotten',
   ],
-  purge: ['delete.marked', 'delete.removed', 'purge.next'],
+  /** Those with a count are steps of the second of three snapshots. */
+  purge: [
+    'delete.marked',
+    'delete.removed',
+    'delete.forgotten',
+    'purge.next',
+    'delete.marked:2',
+    'remove.retired:3',
+    'remove.file:5',
+    'remove.folder:3',
+    'delete.forgotten:2',
+    'purge.next:2',
+  ],
   rollback: ['remove.retired', 'remove.file:2', 'remove.synced', 'rollback.removed', 'rollback.forgotten'],
   recovery: [
     'recover.found',
