@@ -52,7 +52,9 @@ try {
   })
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   console.log(describeSoak(report))
+  if (report.wrongBytes > 0) process.exitCode = 1
 } catch (error) {
+  if (process.stderr.isTTY) process.stderr.write('\n')
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1
 }

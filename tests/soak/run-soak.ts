@@ -13,11 +13,16 @@ export interface SoakRun {
   readonly seconds: number
   readonly seed: number
   readonly signal: AbortSignal
+  /** Of each cycle, 0 to 1. */
+  readonly killChance?: number
+  readonly mostBeforeKillMs?: number
+  /** For the server: whole tables. */
+  readonly extraConfig?: string
   /** Told after each cycle. */
   readonly onCycle?: (report: SoakReport, secondsLeft: number) => void
 }
 
-/** Soaks until the time is over; at least one cycle. @throws at the first thing that is wrong */
+/** Soaks until the time is over; at least one cycle. @throws at the first thing that is wrong, with the report until then */
 export async function runSoak(run: SoakRun): Promise<SoakReport> {
   await using filesystem = await mountFilesystem(storageKind(run.storage), { sizeBytes: IMAGE_BYTES })
   await using directory = await temporaryDirectory('soak')
@@ -27,13 +32,21 @@ export async function runSoak(run: SoakRun): Promise<SoakReport> {
     directory: directory.path,
     random: new Random(run.seed),
     signal: run.signal,
+    ...(run.killChance !== undefined && { killChance: run.killChance }),
+    ...(run.mostBeforeKillMs !== undefined && { mostBeforeKillMs: run.mostBeforeKillMs }),
+    ...(run.extraConfig !== undefined && { extraConfig: run.extraConfig }),
   })
   const end = performance.now() + run.seconds * 1000
-  do {
-    await soak.cycle()
-    run.onCycle?.(soak.report, Math.max(0, (end - performance.now()) / 1000))
-  } while (performance.now() < end)
-  await soak.end()
+  try {
+    do {
+      await soak.cycle()
+      run.onCycle?.(soak.report, Math.max(0, (end - performance.now()) / 1000))
+    } while (performance.now() < end)
+    await soak.end()
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error)
+    throw new Error(`${what}\nuntil then: ${describeSoak(soak.report)}`, { cause: error })
+  }
   return soak.report
 }
 

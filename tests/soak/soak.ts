@@ -1,4 +1,4 @@
-import { copyFile, open, readdir, rm, stat } from 'node:fs/promises'
+import { copyFile, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -18,15 +18,16 @@ import type { Random } from '../support/random.ts'
 import { RandomGuest } from '../support/random-guest.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { snapshotFolders } from '../support/snapshot-folders.ts'
+import { isBrokenConnection } from './broken-connection.ts'
+import { wrongBytes } from './wrong-bytes.ts'
 
 const MIB = 1024 * 1024
 const KEPT_SNAPSHOTS = 5
 const DISK_BYTES = 32 * MIB
 const MOST_DISK_BYTES = 64 * MIB
-const KILL_CHANCE = 0.3
+const DEFAULT_KILL_CHANCE = 0.3
 /** A cycle takes about so long: a kill comes somewhere in it. */
-const MOST_BEFORE_KILL_MS = 1500
-const PIECE_BYTES = 4 * MIB
+const DEFAULT_MOST_BEFORE_KILL_MS = 1500
 
 export interface SoakOptions {
   readonly mountPoint: string
@@ -35,6 +36,12 @@ export interface SoakOptions {
   readonly directory: string
   readonly random: Random
   readonly signal: AbortSignal
+  /** Of each cycle, 0 to 1. */
+  readonly killChance?: number
+  /** The kill comes at a random moment up to here. */
+  readonly mostBeforeKillMs?: number
+  /** For the server: whole tables. */
+  readonly extraConfig?: string
 }
 
 export interface SoakReport {
@@ -111,9 +118,14 @@ export class Soak implements AsyncDisposable {
     )
   }
 
-  /** One snapshot and what follows from it, while the guests go on and the server may be killed. @throws at a wrong byte */
+  /**
+   * One snapshot and what follows from it, while the guests go on and the server may be killed.
+   *
+   * @throws at a wrong byte, and for whatever else goes wrong that a kill does not explain
+   */
   async cycle(): Promise<void> {
     const { random, signal } = this.#options
+    const { killChance = DEFAULT_KILL_CHANCE, mostBeforeKillMs = DEFAULT_MOST_BEFORE_KILL_MS } = this.#options
     signal.throwIfAborted()
     this.report.cycles += 1
     const resting = new AbortController()
@@ -123,10 +135,13 @@ export class Soak implements AsyncDisposable {
       (error: unknown) => error,
     )
     try {
-      if (random.chance(KILL_CHANCE)) {
-        await Promise.race([work, delay(random.between(0, MOST_BEFORE_KILL_MS))])
+      if (random.chance(killChance)) {
+        const beforeKill = delay(random.between(0, mostBeforeKillMs), undefined, { ref: false })
+        const early = await Promise.race([work, beforeKill])
+        if (early !== undefined) throw early
         await this.#kill()
-        await work
+        const late = await work
+        if (late !== undefined && !isBrokenConnection(late)) throw late
         await this.#start()
         await this.#findOut()
       } else {
@@ -149,7 +164,8 @@ export class Soak implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#client?.[Symbol.asyncDispose]()
+    // Not close(), which fails for one that was closed with a killed server.
+    await this.#client?.destroy()
     await this.#server?.[Symbol.asyncDispose]()
     await this.#helper[Symbol.asyncDispose]()
   }
@@ -212,10 +228,11 @@ export class Soak implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { directory } = this.#options
+    const { directory, extraConfig } = this.#options
     this.#server = await startServer({
       directory: join(directory, 'server'),
       agentDbDir: join(directory, 'agent-db'),
+      ...(extraConfig !== undefined && { extraConfig }),
     })
     this.#client = new ApiClient(this.#server)
     await this.#client.login()
@@ -269,22 +286,4 @@ async function keepBusy(guest: RandomGuest, signal: AbortSignal): Promise<void> 
     await guest.step()
     await delay(1)
   }
-}
-
-/** How many bytes of two files differ, their lengths included; piece by piece. */
-async function wrongBytes(file: string, expectedFile: string): Promise<number> {
-  await using actual = await open(file, 'r')
-  await using expected = await open(expectedFile, 'r')
-  const [{ size }, { size: expectedSize }] = await Promise.all([actual.stat(), expected.stat()])
-  const [piece, wanted] = [Buffer.alloc(PIECE_BYTES), Buffer.alloc(PIECE_BYTES)]
-  let wrong = Math.abs(size - expectedSize)
-  for (let start = 0; start < Math.min(size, expectedSize); start += PIECE_BYTES) {
-    const length = Math.min(PIECE_BYTES, Math.min(size, expectedSize) - start)
-    await Promise.all([actual.read(piece, 0, length, start), expected.read(wanted, 0, length, start)])
-    if (piece.compare(wanted, 0, length, 0, length) === 0) continue
-    for (let at = 0; at < length; at += 1) {
-      if (piece[at] !== wanted[at]) wrong += 1
-    }
-  }
-  return wrong
 }
