@@ -10,7 +10,7 @@ import type { MountWatches } from '../mounts/mount-watches.ts'
 import { untilSilent } from '../mounts/until-silent.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { CloneSource } from '../vms/disk-plan.ts'
-import { type Clone, type CloneTask, cloneDisk } from './clone-disk.ts'
+import { type CloneTask, cloneDisk } from './clone-disk.ts'
 import { HeldFolders } from './held-folders.ts'
 import { pinHome, stampOf } from './pin-home.ts'
 import type { Removal } from './remove-tree.ts'
@@ -211,9 +211,13 @@ export class SnapshotFiles {
         faultPoint('create.marked-unfinished')
       }
       const work = () => {
-        const clones = this.#cloneAll(tasks, folders, signal)
-        cloning = clones
-        return untilSilent(clones, signal)
+        const clones = tasks.map((task) => {
+          const target = join(folders.of(task.record.root), task.record.name)
+          return cloneDisk(task, target, this.#guard, this.#hold, signal)
+        })
+        cloning = Promise.allSettled(clones)
+        // The first that fails loses the snapshot: the guest need not wait for the others.
+        return untilSilent(Promise.all(clones), signal)
       }
       const { result: clones, ...consistency } = await this.#quiesce.around(
         subjectOf(vmId, draft),
@@ -238,28 +242,11 @@ export class SnapshotFiles {
       }
       return made
     } catch (error) {
-      await cloning?.catch(() => undefined)
+      // Only then is no clone under way any more, and the caller may take the files away.
+      await cloning
       if (await takeBack(error, folders, draft.id)) this.#takenBack.add(draft.id)
       throw backendFailure(error, 'CLONE_FAILED', `VM ${vmId}: the snapshot could not be made`, signal)
     }
-  }
-
-  async #cloneAll(
-    tasks: readonly CloneTask[],
-    folders: HeldFolders,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly Clone[]> {
-    const outcomes = await Promise.allSettled(
-      tasks.map((task) => {
-        const target = join(folders.of(task.record.root), task.record.name)
-        return cloneDisk(task, target, this.#guard, this.#hold, signal)
-      }),
-    )
-    // Only now is no clone under way any more, and the caller may take the files away.
-    return outcomes.map((outcome) => {
-      if (outcome.status === 'rejected') throw outcome.reason
-      return outcome.value
-    })
   }
 }
 

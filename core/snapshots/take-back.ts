@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { DiskferryError } from '../errors.ts'
 import type { HeldFolders } from './held-folders.ts'
-import { removeTree } from './remove-tree.ts'
+import { type Removal, removeTree } from './remove-tree.ts'
 
 /**
  * Removes what was made of a snapshot whose repository was unmounted lazily meanwhile, through the folders that are
@@ -13,17 +13,19 @@ import { removeTree } from './remove-tree.ts'
 export async function takeBack(error: unknown, folders: HeldFolders, snapshotId: string): Promise<boolean> {
   if (!(error instanceof DiskferryError) || error.code !== 'REPOSITORY_NOT_MOUNTED') return false
   try {
-    for (const folder of folders.paths()) await removeHeld(folder, snapshotId)
-    return true
+    const removals: Removal[] = []
+    for (const folder of folders.paths()) removals.push(await removeHeld(folder, snapshotId))
+    return !removals.includes('held')
   } catch {
     // It is tried again when the repository is back, and says then what is wrong.
     return false
   }
 }
 
-async function removeHeld(folder: string, snapshotId: string): Promise<void> {
+async function removeHeld(folder: string, snapshotId: string): Promise<Removal> {
   // Not join(), which would take the descriptor away instead of asking the kernel for the folder above.
   await using parent = await open(`${folder}/..`, 'r')
-  await removeTree(`/proc/self/fd/${parent.fd}`, snapshotId)
+  const removal = await removeTree(`/proc/self/fd/${parent.fd}`, snapshotId)
   await parent.sync()
+  return removal
 }
