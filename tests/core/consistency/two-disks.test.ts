@@ -15,9 +15,10 @@ function twoDisksTest(
   sentence: string,
   cloning: (disk: string, after: HookProgram) => Promise<void>,
   body: (bench: { core: TestCore; mount: string; after: HookProgram }) => Promise<void>,
+  script = '',
 ): void {
   snapshotTest(sentence, async ({ mount, disk, dbFile }) => {
-    const after = await hookProgram(join(dbFile, '..'), 'after', '')
+    const after = await hookProgram(join(dbFile, '..'), 'after', script)
     const backend: StorageBackend = {
       manifest: real.manifest,
       checkCompatibility: real.checkCompatibility.bind(real),
@@ -68,4 +69,40 @@ twoDisksTest(
     assert.deepEqual(await leftBehind(mount), [])
     assert.deepEqual((await core.store.read(VM)).snapshots, [])
   },
+)
+
+/** Breaks off what is under way, as a client that goes away does. */
+let client = new AbortController()
+
+twoDisksTest(
+  'after is run once when the client goes away between two clones, and nothing is left',
+  async (disk) => {
+    if (disk !== 'two.img') return
+    // Time for the other clone to end.
+    await delay(200)
+    client.abort()
+  },
+  async ({ core, mount, after }) => {
+    client = new AbortController()
+    await assert.rejects(core.snapshots.create(VM, WHOLE, client.signal), failsWith('ABORTED'))
+    assert.equal((await after.calls()).length, 1)
+    assert.deepEqual(await leftBehind(mount), [])
+    assert.deepEqual((await core.store.read(VM)).snapshots, [])
+  },
+)
+
+twoDisksTest(
+  'after is not killed when the client goes away while it runs, and nothing is left',
+  async () => undefined,
+  async ({ core, mount, after }) => {
+    client = new AbortController()
+    const creating = core.snapshots.create(VM, WHOLE, client.signal)
+    await after.called(1)
+    client.abort()
+    await assert.rejects(creating, { name: 'AbortError' })
+    assert.deepEqual(await after.calls(), ['', 'awake'])
+    assert.deepEqual(await leftBehind(mount), [])
+    assert.deepEqual((await core.store.read(VM)).snapshots, [])
+  },
+  'sleep 1; echo awake >> "$0.calls"',
 )
