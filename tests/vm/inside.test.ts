@@ -25,6 +25,7 @@ const SECOND_LANE = [
   'conformance/backends-nfs42.inside.ts',
   'storage/mixed-repositories.inside.ts',
   'storage/recorded-identity.inside.ts',
+  'storage/refine-ocfs2.inside.ts',
   'storage/repository-locks.inside.ts',
   'vm/kinds.inside.ts',
 ]
