@@ -32,15 +32,17 @@ const DEFRAGMENT: Readonly<Record<string, readonly [string, ...string[]]>> = {
 /**
  * @param filesystem as mountinfo names it
  * @param mountPoint where the files lie; its own folder takes the copies that blocks are moved through
+ * @param options `relocates`: false where deduplication does harm
  */
 export function blockMover(
   filesystem: string,
   mountPoint: string,
   helper: GuestHelper,
   random: Random,
+  { relocates = true }: { readonly relocates?: boolean } = {},
 ): BlockMover {
   const history: string[] = []
-  const weights = { relocate: 8, defragment: 2, balance: filesystem === 'btrfs' ? 1 : 0 }
+  const weights = { relocate: relocates ? 8 : 0, defragment: 2, balance: filesystem === 'btrfs' ? 1 : 0 }
   return {
     history,
     async move(file) {

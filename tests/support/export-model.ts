@@ -23,6 +23,12 @@ export interface ModelFilesystem {
   readonly filesystem: string
 }
 
+/**
+ * By name: with clusters of 1 MiB, OCFS2 of Linux 6.1 overwrites what lies beside a range that is cloned or deduplicated,
+ * in the disk itself. backends/ocfs2/README.md
+ */
+const SHARING_DOES_HARM: ReadonlySet<string> = new Set(['ocfs2-1m'])
+
 /** By the filesystem that can't. */
 const WITHOUT: Readonly<Record<string, readonly GuestOperation[]>> = { ocfs2: ['zeroRange'] }
 
@@ -80,7 +86,10 @@ export async function playExportModel(options: ExportModelOptions, totals: Expor
       helper,
       random: random.fork(name),
       maxBytes,
-      without: WITHOUT[options.kind.filesystem] ?? [],
+      without: [
+        ...(WITHOUT[options.kind.filesystem] ?? []),
+        ...(SHARING_DOES_HARM.has(options.kind.name) ? (['cloneRange'] as const) : []),
+      ],
     })
     return { path, model, guest }
   })
@@ -131,7 +140,9 @@ class ExportModel {
     this.#random = random
     this.#vm = vm
     this.#disks = disks
-    this.#mover = blockMover(kind.filesystem, lab.mount, helper, random.fork('moves'))
+    this.#mover = blockMover(kind.filesystem, lab.mount, helper, random.fork('moves'), {
+      relocates: !SHARING_DOES_HARM.has(kind.name),
+    })
     this.#totals = totals
   }
 
