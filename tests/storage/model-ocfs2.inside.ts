@@ -7,12 +7,15 @@ const MAX_DISK_BYTES = 8 * 1024 * 1024
 const TIMEOUT_MS = 10 * 60_000
 
 // The hypervisors' volumes have clusters of 1 MiB.
-for (const name of ['ocfs2', 'ocfs2-1m'] as const) {
+for (const [name, seeds] of [
+  ['ocfs2', SEEDS],
+  ['ocfs2-1m', SEEDS.slice(0, 2)],
+] as const) {
   machineTest(
     name,
-    `pulled disks equal the model in every byte, over ${SEEDS.length} seeds`,
+    `pulled disks equal the model in every byte, over ${seeds.length} seeds`,
     ({ mount, kind, t }) =>
-      playExportModels({ mountPoint: mount, kind, seeds: SEEDS, maxDiskBytes: MAX_DISK_BYTES }, t),
+      playExportModels({ mountPoint: mount, kind, seeds, maxDiskBytes: MAX_DISK_BYTES }, t),
     { timeoutMs: TIMEOUT_MS },
   )
 }

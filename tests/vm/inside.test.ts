@@ -24,7 +24,6 @@ const SECOND_LANE = [
   'backends/nfs42.inside.ts',
   'conformance/backends-nfs42.inside.ts',
   'storage/mixed-repositories.inside.ts',
-  'storage/recorded-identity.inside.ts',
   'storage/refine-ocfs2.inside.ts',
   'storage/repository-locks.inside.ts',
   'vm/kinds.inside.ts',
