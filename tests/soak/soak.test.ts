@@ -29,15 +29,13 @@ for (const [sentence, killChance] of [
 ] as const) {
   test(`xfs: ${sentence}`, { timeout: 300_000 }, async (t) => {
     const soaking = runSoak({
-      ...{
-        storage: 'xfs',
-        seconds: 240,
-        seed: 3,
-        killChance,
-        mostBeforeKillMs: 120_000,
-        extraConfig: HIDING,
-        signal: t.signal,
-      },
+      storage: 'xfs',
+      seconds: 240,
+      seed: 3,
+      killChance,
+      mostBeforeKillMs: 120_000,
+      extraConfig: HIDING,
+      signal: t.signal,
     })
     await assert.rejects(
       soaking,

@@ -31,6 +31,7 @@ import { AUDITS_NAMESPACE, openDatabase, VMS_NAMESPACE } from '../../core/store/
 import { VmCatalogue } from '../../core/vms/vm-catalogue.ts'
 import { StaticInventory } from '../../inventory/static/static-inventory.ts'
 import { acquireFlock, holdBeneath, readMounts } from '../../native/index.ts'
+import { SILENT } from './silent-log.ts'
 import { makeWatches } from './watches.ts'
 
 export interface TestVm {
@@ -58,8 +59,6 @@ export interface CoreOptions {
 }
 
 export type TestCore = Awaited<ReturnType<typeof makeCore>>
-
-const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /** The real core on real mounts, without configuration and API. */
 export async function makeCore(options: CoreOptions) {

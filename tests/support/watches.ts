@@ -1,10 +1,9 @@
 import { statfs } from 'node:fs/promises'
-import type { Log } from '../../core/log.ts'
 import { MountWatches } from '../../core/mounts/mount-watches.ts'
 import { readMounts } from '../../native/index.ts'
+import { SILENT } from './silent-log.ts'
 
 const PATIENCE_MS = 10_000
-const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /** Over this machine's real mounts. */
 export function makeWatches(): MountWatches {

@@ -4,6 +4,7 @@ import { BackendRegistry } from '../../../core/backends/backend-registry.ts'
 import { loadPlugins } from '../../../core/backends/plugin-loader.ts'
 import type { Mount } from '../../../core/storage-backend.ts'
 import { scriptedBackend } from '../../support/broken-backend.ts'
+import { SILENT } from '../../support/silent-log.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 const mount: Mount = {
@@ -64,8 +65,7 @@ describe('the registry of backends', () => {
   it('tells whoever has an unknown filesystem which plugins failed to load, and why', async () => {
     await using folder = await temporaryDirectory('registry')
     const registry = new BackendRegistry()
-    const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
-    await loadPlugins(registry, [{ module: './vfat.mjs', options: {} }], folder.path, log)
+    await loadPlugins(registry, [{ module: './vfat.mjs', options: {} }], folder.path, SILENT)
     const { reasons } = await registry.choose({ ...target, mount: { ...mount, filesystem: 'vfat' } })
     assert.match(
       reasons.join(),

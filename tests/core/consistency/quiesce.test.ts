@@ -5,9 +5,9 @@ import { test } from 'node:test'
 import xfs from '../../../backends/xfs/index.ts'
 import { skewOf, stallOf } from '../../../core/consistency/clone-spans.ts'
 import { Quiesce } from '../../../core/consistency/quiesce.ts'
-import type { Log } from '../../../core/log.ts'
 import { makeCore, makeDisk, type TestCore } from '../../support/core.ts'
 import { type HookProgram, hookProgram } from '../../support/hook-program.ts'
+import { SILENT } from '../../support/silent-log.ts'
 import {
   type Bench,
   failsWith,
@@ -18,8 +18,6 @@ import {
   WHOLE,
 } from '../../support/snapshot-test.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
-
-const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 interface HookedBench extends Bench {
   readonly before: HookProgram

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Log } from '../../../core/log.ts'
 import { MountWatch, type MountWatchOptions } from '../../../core/mounts/mount-watch.ts'
 import { isNotResponding } from '../../../core/mounts/not-responding.ts'
 import { deferred } from '../../support/deferred.ts'
+import { SILENT } from '../../support/silent-log.ts'
 import { type SilentServer, silentServer } from './silent-server.ts'
 
 const PATIENCE_MS = 300
@@ -13,7 +13,6 @@ const PATIENCE_MS = 300
 const NOTICED_MS = 2000 + PATIENCE_MS + 5000
 const AT_ONCE_MS = PATIENCE_MS / 2
 const MOUNT = { mountPoint: '/OVS/Repositories/r1', filesystem: 'nfs4', source: 'server:/r1' }
-const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 function watchOver(ask: () => Promise<unknown>, options: Partial<MountWatchOptions> = {}): MountWatch {
   return new MountWatch(MOUNT, { patienceMs: PATIENCE_MS, log: SILENT, ask, ...options })

@@ -3,18 +3,17 @@ import { mkdir, realpath, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { systemCode } from '../../../core/errors.ts'
-import type { Log } from '../../../core/log.ts'
 import { MountWatches } from '../../../core/mounts/mount-watches.ts'
 import { isNotResponding } from '../../../core/mounts/not-responding.ts'
 import type { Mount } from '../../../core/storage-backend.ts'
 import { Random } from '../../support/random.ts'
+import { SILENT } from '../../support/silent-log.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 import { makeWatches } from '../../support/watches.ts'
 import { silentServer } from './silent-server.ts'
 
 const PATIENCE_MS = 300
 const TREES = 50
-const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 function mountOn(mountPoint: string, mountId: number): Mount {
   const place = { mountId, parentId: 1, device: `0:${mountId}`, root: '/', mountPoint }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import xfs from '../../../backends/xfs/index.ts'
-import type { Log } from '../../../core/log.ts'
 import { MountWatches } from '../../../core/mounts/mount-watches.ts'
 import { MountGuard } from '../../../core/repositories/mount-guard.ts'
 import { IndexRebuilder } from '../../../core/snapshots/index-rebuilder.ts'
@@ -15,12 +14,12 @@ import { holdBeneath, readMounts } from '../../../native/index.ts'
 import { makeCore } from '../../support/core.ts'
 import { deferred } from '../../support/deferred.ts'
 import { hookProgram } from '../../support/hook-program.ts'
+import { SILENT } from '../../support/silent-log.ts'
 import { snapshotFolders } from '../../support/snapshot-folders.ts'
 import { type Bench, failsWith, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { silentServer } from '../mounts/silent-server.ts'
 
 const REFUSED = failsWith('REPOSITORY_NOT_RESPONDING')
-const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /** Everything of a repository that answers for as long as the server does. */
 async function silentBench({ mount, disk, dbFile, filesystem }: Bench, pausedByClone: boolean) {
