@@ -26,6 +26,8 @@ const HEALTH_BOUND_S = 1
 /** When it is known that the repository does not answer. */
 const AT_ONCE_S = 6
 const CLIENTS = 3
+/** They are answered with what is known. */
+const LISTS = 2
 
 for (const kind of ['nfs42', 'cifs'] as const) {
   machineTest(
@@ -53,7 +55,10 @@ for (const kind of ['nfs42', 'cifs'] as const) {
         ask(client, 'GET', `${snapshots}/${second.id}?compareTo=${first.id}`),
         ask(client, 'GET', snapshots),
         ask(client, 'GET', disk),
+        ask(client, 'HEAD', disk),
+        ask(client, 'PUT', `${snapshots}/${first.id}/lease`, { ttl: '1h', holder: 'nobody' }),
         ask(client, 'DELETE', `${snapshots}/${first.id}`),
+        ask(client, 'DELETE', snapshots),
       ]
       const list = () => [ask(client, 'GET', '/api/v1/vms'), ask(client, 'GET', '/api/v1/repositories')]
       const several = Array.from({ length: CLIENTS }, () => Promise.all([...refused(), ...list()]))
@@ -69,6 +74,7 @@ for (const kind of ['nfs42', 'cifs'] as const) {
         [remote.vm.id, false],
         [near.vm.id, true],
       ])
+      await assertAuditFails(client, `${snapshots}/${second.id}/audit`, first.id)
       await exportAll(client, near)
       const times = (await health.end()).sort((a, b) => a - b)
       const [median, slowest] = [times[Math.floor(times.length / 2)]!, times.at(-1)!]
@@ -161,6 +167,19 @@ async function exportAll(client: ApiClient, { vm, disk }: Machine): Promise<void
   await client.deleteSnapshot(vm.id, id)
 }
 
+/** An audit is begun in the background, so it is there that it finds nobody at home. */
+async function assertAuditFails(client: ApiClient, path: string, compareTo: string): Promise<void> {
+  assert.equal((await ask(client, 'POST', path, { compareTo })).status, 202)
+  const ended = await eventually(async () => {
+    const { text } = await ask(client, 'GET', path)
+    const audit = JSON.parse(text) as { readonly state: string; readonly reason: string | null }
+    assert.notEqual(audit.state, 'running', text)
+    return audit
+  }, BOUND_S * 1000)
+  assert.equal(ended.state, 'failed')
+  assert.match(ended.reason ?? '', /does not answer/)
+}
+
 async function bytesOf(client: ApiClient, path: string, from = 0): Promise<Buffer> {
   const { statusCode, body } = await client.call('GET', path, { headers: { range: `bytes=${from}-` } })
   const bytes = Buffer.from(await body.arrayBuffer())
@@ -168,12 +187,14 @@ async function bytesOf(client: ApiClient, path: string, from = 0): Promise<Buffe
   return bytes
 }
 
-/** The five requests for the repository and the two lists. */
+/** The requests for the repository, and the two lists. */
 function assertRefused(answers: readonly Answer[], boundSeconds: number): void {
   for (const [index, { status, code, text, seconds }] of answers.entries()) {
-    assert.ok(seconds < boundSeconds, `request ${index} took ${seconds} s: ${text}`)
-    if (index < 5) assert.equal(code, REFUSED, `request ${index}: ${status} ${text}`)
-    else assert.equal(status, 200, text)
+    const request = `request ${index}`
+    assert.ok(seconds < boundSeconds, `${request} took ${seconds} s: ${text}`)
+    if (index >= answers.length - LISTS) assert.equal(status, 200, `${request}: ${text}`)
+    else if (text === '') assert.equal(status, 503, request)
+    else assert.equal(code, REFUSED, `${request}: ${status} ${text}`)
   }
 }
 

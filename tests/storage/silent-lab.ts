@@ -97,18 +97,23 @@ async function end(
 
 export interface Answer {
   readonly status: number
-  /** Of an error. */
+  /** Of an error; the answer to HEAD has none. */
   readonly code: string | undefined
   readonly text: string
   readonly seconds: number
 }
 
 /** Any answer, and how long it took. */
-export async function ask(client: ApiClient, method: Dispatcher.HttpMethod, path: string): Promise<Answer> {
+export async function ask(
+  client: ApiClient,
+  method: Dispatcher.HttpMethod,
+  path: string,
+  content?: object,
+): Promise<Answer> {
   const began = performance.now()
-  const { statusCode, body } = await client.call(method, path)
+  const { statusCode, body } = await client.call(method, path, content && { body: JSON.stringify(content) })
   const text = await textOf(body)
-  const code = statusCode < 400 ? undefined : (JSON.parse(text) as { readonly code: string }).code
+  const { code } = (statusCode < 400 || text === '' ? {} : JSON.parse(text)) as { readonly code?: string }
   return { status: statusCode, code, text, seconds: (performance.now() - began) / 1000 }
 }
 
