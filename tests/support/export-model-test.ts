@@ -10,7 +10,9 @@ import { storageTest } from './storage-test.ts'
 
 const MIB = 1024 * 1024
 const { MODEL_SEEDS } = process.env
-const SEEDS = seedsFrom(MODEL_SEEDS, '1-20')
+const SEEDS = '1-20'
+/** Of a filesystem made or mounted another way: what differs there is met early, and the rest is the same code. */
+const VARIANT_SEEDS = '1-10'
 
 /**
  * The main job, over and over: random histories of VMs on a real filesystem, exported through the real server over
@@ -18,11 +20,12 @@ const SEEDS = seedsFrom(MODEL_SEEDS, '1-20')
  * filesystems has a test file of its own, so that they run at once.
  */
 export function exportModelTest(kind: StorageKind): void {
+  const seeds = seedsFrom(MODEL_SEEDS, kind.name === kind.filesystem ? SEEDS : VARIANT_SEEDS)
   storageTest(
     kind,
-    `pulled disks equal the model in every byte, over ${SEEDS.length} seeds`,
-    ({ mount, t }) => playExportModels({ mountPoint: mount, kind, seeds: SEEDS }, t),
-    { timeoutMs: SEEDS.length * 20_000 + 60_000 },
+    `pulled disks equal the model in every byte, over ${seeds.length} seeds`,
+    ({ mount, t }) => playExportModels({ mountPoint: mount, kind, seeds }, t),
+    { timeoutMs: seeds.length * 20_000 + 60_000 },
   )
 }
 
