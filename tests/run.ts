@@ -14,6 +14,8 @@ import { fileURLToPath } from 'node:url'
 import { STORAGE } from './storage/matrix.ts'
 import { ensureDebianPackages, TEST_PACKAGES } from './support/debian-packages.ts'
 import { RUN_DIRECTORY_VARIABLE, removeLeftovers } from './support/leftovers.ts'
+import { BUNDLE_VARIABLE } from './support/program.ts'
+import { bundle } from './vm/bundle.ts'
 import { VM_PACKAGES } from './vm/packages.ts'
 
 const PROJECT = fileURLToPath(new URL('..', import.meta.url))
@@ -71,6 +73,7 @@ async function runTests(
   directory: string,
 ): Promise<boolean> {
   const report = join(directory, 'report.tap')
+  const [program] = await bundle([join(PROJECT, 'main.ts')], directory)
   const passed = await execute(
     [
       process.execPath,
@@ -80,7 +83,7 @@ async function runTests(
       ...options,
       ...files,
     ],
-    { ...process.env, [RUN_DIRECTORY_VARIABLE]: directory, TMPDIR: directory },
+    { ...process.env, [RUN_DIRECTORY_VARIABLE]: directory, TMPDIR: directory, [BUNDLE_VARIABLE]: program },
   )
   const { FORBID_SKIPS } = process.env
   if (!FORBID_SKIPS || interrupted) return passed

@@ -1,6 +1,7 @@
 /** The server is killed at each step of what it does; a snapshot is whole or gone after the next start. */
 
 import assert from 'node:assert/strict'
+import { fileURLToPath } from 'node:url'
 import type { FaultPoint } from '../../core/fault-points.ts'
 import type { ApiClient } from '../support/api-client.ts'
 import { ACROSS, BESIDE, type CrashBench, REFUSED } from '../support/crash-bench.ts'
@@ -11,6 +12,8 @@ import { CRASH_CASES } from './crash-cases.ts'
 const SNAPSHOTS_OF_ACROSS = `/api/v1/vms/${ACROSS}/snapshots`
 const HOLDER = 'chain'
 const LEASE = JSON.stringify({ ttl: '1h', holder: HOLDER })
+const REFUSING_BACKEND = fileURLToPath(new URL('../fixtures/refusing-backend.ts', import.meta.url))
+const REFUSING = `[[backends]]\nmodule = ${JSON.stringify(REFUSING_BACKEND)}\n`
 
 crashTest(
   'a server killed at any step of create() leaves a snapshot whole or gone',
@@ -84,6 +87,7 @@ crashTest(
 crashTest(
   'a server killed while it rolls back a snapshot that failed leaves nothing of it',
   async (bench, { signal }) => {
+    bench.extraConfig = REFUSING
     await bench.onServer(async (client) => {
       await bench.snapshot(client, BESIDE)
       const { statusCode, body } = await client.call('POST', `/api/v1/vms/${REFUSED}/snapshots`)

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { open, readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { FAULT_POINT_VARIABLE } from '../../core/fault-points.ts'
 import { SnapshotStore } from '../../core/snapshots/snapshot-store.ts'
 import { openDatabase, VMS_NAMESPACE } from '../../core/store/database.ts'
@@ -12,7 +11,6 @@ import { Random } from './random.ts'
 import { databaseFile, startServer, type TestServer } from './server.ts'
 import { SNAPSHOTS, snapshotFiles } from './snapshot-folders.ts'
 
-const REFUSING_BACKEND = fileURLToPath(new URL('../fixtures/refusing-backend.ts', import.meta.url))
 const DISK_BYTES = 512 * 1024
 const BLOCK = 4096
 
@@ -20,7 +18,7 @@ const BLOCK = 4096
 export const ACROSS = 'vm-across'
 /** A bystander. */
 export const BESIDE = 'vm-beside'
-/** No snapshot of it can be made: its second disk is refused. */
+/** Its second disk is what the backend of tests/fixtures refuses. */
 export const REFUSED = 'vm-refused'
 
 type Disks = ReadonlyMap<string, Buffer>
@@ -266,11 +264,6 @@ export class CrashBench {
       const uuid = `0004fb00-0006-0000-0000-00000000000${index}`
       return `[[static.vms]]\nname = ${text(name)}\nuuid = ${text(uuid)}\ndisks = [${disks.join(', ')}]\n`
     })
-    return [
-      this.extraConfig,
-      `[[backends]]\nmodule = ${text(REFUSING_BACKEND)}\n`,
-      ...repositories,
-      ...vms,
-    ].join('\n')
+    return [this.extraConfig, ...repositories, ...vms].join('\n')
   }
 }

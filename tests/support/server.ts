@@ -6,16 +6,14 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { formatPasswordHash } from '../../config/password-hash-format.ts'
 import { makeCertificate } from './certificate.ts'
 import { onProcessExit } from './exit-cleanup.ts'
+import { PROGRAM, PROJECT, SOURCES } from './program.ts'
 
-const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
-/** `DISKFERRY_TEST_SERVER` is the whole server in one file, for the test machine, where nothing starts fast. */
-const { DISKFERRY_TEST_SERVER } = process.env
-const PROGRAM = DISKFERRY_TEST_SERVER === undefined ? ['--import', 'tsx', 'main.ts'] : [DISKFERRY_TEST_SERVER]
-const START_TIMEOUT_MS = DISKFERRY_TEST_SERVER === undefined ? 30_000 : 120_000
+/** In the test machine nothing starts fast, nor where other tests run. */
+const START_TIMEOUT_MS = 120_000
+const PLUGINS = '[[backends]]'
 
 export const USERNAME = 'backup'
 export const PASSWORD = 'correct horse battery staple'
@@ -71,9 +69,10 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
   const configFile = join(options.directory, 'diskferry.toml')
   await writeFile(configFile, configuration(options, certificate, key), { mode: 0o600 })
 
-  const child = spawn(process.execPath, [...PROGRAM, 'serve', '--config', configFile], {
+  const program = options.extraConfig?.includes(PLUGINS) ? SOURCES : PROGRAM
+  const child = spawn(process.execPath, [...program, 'serve', '--config', configFile], {
     cwd: PROJECT,
-    // As the installed command sets it, which does not go through tsx.
+    // As the installed command sets it, which goes through another file.
     env: { UV_THREADPOOL_SIZE: '512', ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

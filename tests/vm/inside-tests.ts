@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { PassThrough } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { BUNDLE_VARIABLE } from '../support/program.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { bundle } from './bundle.ts'
 import type { InsideNote, InsideOutcome } from './inside/event-reporter.ts'
@@ -67,7 +68,7 @@ async function runLane(
       ...machine,
       signal: AbortSignal.any([t.signal, misread.signal]),
       number: lane,
-      env: { ...machine.env, DISKFERRY_TEST_SERVER: server },
+      env: { ...machine.env, [BUNDLE_VARIABLE]: server },
       command: [process.execPath, ...runner, program],
       stdout,
       stderr: process.stderr,
