@@ -4,8 +4,7 @@ export type CrashCase = FaultPoint | `${FaultPoint}:${number}`
 
 /**
  * Which step is killed in which operation. The VM has a disk in each of two repositories, so most steps are passed
- * twice. Clones are also made by the checks of both repositories, two at the start and two before a snapshot: the
- * fifth is that of the first disk.
+ * twice. Clones are also made by the checks of both repositories before a snapshot: the third is that of the first disk.
  */
 export const CRASH_CASES = {
   create: [
@@ -15,11 +14,11 @@ export const CRASH_CASES = {
     'create.folder-made:2',
     'create.marked-unfinished',
     'create.marked-unfinished:2',
-    'clone.hidden:5',
-    'clone.hidden:6',
-    'clone.filled:5',
-    'clone.named:5',
-    'clone.named:6',
+    'clone.hidden:3',
+    'clone.hidden:4',
+    'clone.filled:3',
+    'clone.named:3',
+    'clone.named:4',
     'create.cloned',
     'create.cloned:2',
     'create.manifest-half',
@@ -71,6 +70,7 @@ export const CRASH_CASES = {
     'purge.next:2',
   ],
   rollback: ['remove.retired', 'remove.file:2', 'remove.synced', 'rollback.removed', 'rollback.forgotten'],
+  /** Of one VM, in their order: each goes on where the one before was killed. */
   recovery: [
     'recover.found',
     'remove.retired',

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
 import type { FaultPoint } from '../../core/fault-points.ts'
 import type { ApiClient } from '../support/api-client.ts'
-import { ACROSS, BESIDE, type CrashBench, REFUSED } from '../support/crash-bench.ts'
+import { ACROSS, BESIDE, type CrashBench, type DeadlyRequest, REFUSED } from '../support/crash-bench.ts'
 import { crashTest } from '../support/crash-test.ts'
 import { hookProgram } from '../support/hook-program.ts'
 import { CRASH_CASES } from './crash-cases.ts'
@@ -12,6 +12,8 @@ import { CRASH_CASES } from './crash-cases.ts'
 const SNAPSHOTS_OF_ACROSS = `/api/v1/vms/${ACROSS}/snapshots`
 const HOLDER = 'chain'
 const LEASE = JSON.stringify({ ttl: '1h', holder: HOLDER })
+const CREATE: DeadlyRequest = { method: 'POST', path: SNAPSHOTS_OF_ACROSS }
+const PURGE: DeadlyRequest = { method: 'DELETE', path: SNAPSHOTS_OF_ACROSS }
 const REFUSING_BACKEND = fileURLToPath(new URL('../fixtures/refusing-backend.ts', import.meta.url))
 const REFUSING = `[[backends]]\nmodule = ${JSON.stringify(REFUSING_BACKEND)}\n`
 
@@ -27,7 +29,10 @@ crashTest(
       signal.throwIfAborted()
       await bench.guestsWrite()
       const disks = bench.disksNow(ACROSS)
-      await bench.dieAt(fault, 'POST', SNAPSHOTS_OF_ACROSS, (client) => bench.verify(client))
+      await bench.dieAt(fault, async (client) => {
+        await bench.verify(client)
+        return CREATE
+      })
       const files = await bench.files()
       if (fault.startsWith('clone.')) {
         assert.ok(
@@ -56,31 +61,29 @@ crashTest(
     for (const fault of CRASH_CASES.delete) {
       signal.throwIfAborted()
       let doomed = ''
-      await bench.onServer(async (client) => {
-        await bench.verify(client)
-        doomed = await bench.snapshot(client, ACROSS)
-        await bench.snapshot(client, ACROSS)
-      })
-      await bench.dieAt(fault, 'DELETE', `${SNAPSHOTS_OF_ACROSS}/${doomed}`)
-      bench.forget(ACROSS, doomed)
-      await bench.onServer(async (client) => {
+      await bench.dieAt(fault, async (client) => {
         await bench.verify(client)
         // Few, so that the next case is not slower than this one.
         const last = bench.idsOf(ACROSS).at(-1)!
         await client.deleteSnapshot(ACROSS, last)
         bench.forget(ACROSS, last)
+        doomed = await bench.snapshot(client, ACROSS)
+        await bench.snapshot(client, ACROSS)
+        return deletionOf(ACROSS, doomed)
       })
+      bench.forget(ACROSS, doomed)
     }
     for (const fault of CRASH_CASES.purge) {
       signal.throwIfAborted()
-      await bench.onServer(async (client) => {
+      await bench.dieAt(fault, async (client) => {
+        await bench.verify(client)
         while (bench.idsOf(ACROSS).length < 3) await bench.snapshot(client, ACROSS)
+        return PURGE
       })
-      await bench.dieAt(fault, 'DELETE', SNAPSHOTS_OF_ACROSS)
       // Those that purge had not come to are whole.
       for (const id of bench.idsOf(ACROSS).slice(0, fault.includes(':') ? 2 : 1)) bench.forget(ACROSS, id)
-      await bench.onServer((client) => bench.verify(client))
     }
+    await bench.onServer((client) => bench.verify(client))
   },
 )
 
@@ -88,39 +91,45 @@ crashTest(
   'a server killed while it rolls back a snapshot that failed leaves nothing of it',
   async (bench, { signal }) => {
     bench.extraConfig = REFUSING
+    const path = `/api/v1/vms/${REFUSED}/snapshots`
     await bench.onServer(async (client) => {
       await bench.snapshot(client, BESIDE)
-      const { statusCode, body } = await client.call('POST', `/api/v1/vms/${REFUSED}/snapshots`)
+      const { statusCode, body } = await client.call('POST', path)
       assert.match(await body.text(), /CLONE_FAILED/)
       assert.equal(statusCode, 500)
-      await bench.verify(client)
     })
     for (const fault of CRASH_CASES.rollback) {
       signal.throwIfAborted()
-      // No check before it: on a server with the fault, that would be the recovery of the case before.
-      await bench.dieAt(fault, 'POST', `/api/v1/vms/${REFUSED}/snapshots`)
-      await bench.onServer((client) => bench.verify(client))
+      await bench.dieAt(fault, async (client) => {
+        await bench.verify(client)
+        return { method: 'POST', path }
+      })
     }
     await bench.onServer((client) => bench.verify(client))
   },
 )
 
 crashTest(
-  'a server killed in its recovery, and again in the next one, recovers at last',
+  'a server killed at each step of its recovery, one start after the other, recovers at last',
   async (bench, { signal }) => {
     await bench.onServer(async (client) => {
-      await bench.snapshot(client, BESIDE)
-      await bench.snapshot(client, ACROSS)
-      await bench.snapshot(client, ACROSS)
+      for (const vm of [ACROSS, ACROSS, ACROSS, BESIDE, BESIDE]) await bench.snapshot(client, vm)
     })
-    for (const fault of CRASH_CASES.recovery) {
-      signal.throwIfAborted()
-      await bench.dieAt('create.mapped', 'POST', SNAPSHOTS_OF_ACROSS, (client) => bench.verify(client))
-      await bench.dieAtStart(fault)
-      // Past the last step there is nothing left to recover.
-      if (fault.startsWith('recover.forgotten')) continue
-      await bench.dieAtStart(again(fault))
-    }
+    const [ofAcross, ofBeside] = [bench.idsOf(ACROSS), bench.idsOf(BESIDE)]
+    await bench.dieAt('create.mapped', async () => CREATE)
+    await dieInRecoveries(bench, CRASH_CASES.recovery, signal)
+
+    // The server of the delete was started before the other was killed, so it does not recover what that left.
+    await bench.dieAt('delete.marked', async (client) => {
+      await bench.verify(client)
+      await bench.dieAt('delete.marked:2', async () => PURGE)
+      return deletionOf(BESIDE, ofBeside[0]!)
+    })
+    for (const id of ofAcross.slice(0, 2)) bench.forget(ACROSS, id)
+    bench.forget(BESIDE, ofBeside[0]!)
+    await dieInRecoveries(bench, CRASH_CASES.recovery, signal)
+    const inOneRepository = CRASH_CASES.recovery.filter((fault) => !fault.includes(':'))
+    await dieInRecoveries(bench, inOneRepository, signal)
     await bench.onServer((client) => bench.verify(client))
   },
 )
@@ -155,7 +164,10 @@ crashTest(
     for (const fault of CRASH_CASES.quiesce) {
       signal.throwIfAborted()
       const earlier = { before: (await before.calls()).length, after: killedWith ? killedWith.after + 1 : 0 }
-      await bench.dieAt(fault, 'POST', SNAPSHOTS_OF_ACROSS, recovered)
+      await bench.dieAt(fault, async (client) => {
+        await recovered(client)
+        return CREATE
+      })
       const ran = { before: (await before.calls()).length, after: (await after.calls()).length }
       assert.equal(ran.before - earlier.before, fault === 'quiesce.begun' ? 0 : 1, `before, at ${fault}`)
       assert.equal(ran.after - earlier.after, fault === 'quiesce.released' ? 1 : 0, `after, at ${fault}`)
@@ -185,18 +197,22 @@ crashTest(
     }
     for (const fault of CRASH_CASES.lease) {
       signal.throwIfAborted()
-      await bench.dieAt(fault, 'PUT', lease, settle, LEASE)
+      await bench.dieAt(fault, async (client) => {
+        await settle(client)
+        return { method: 'PUT', path: lease, body: LEASE }
+      })
       // One file of a lease is enough to hold it, and until the first has its name there is none.
       last = { fault, held: fault !== 'lease.file-half' && fault !== 'lease.file-written' }
     }
     await bench.onServer(settle)
     for (const fault of CRASH_CASES.release) {
       signal.throwIfAborted()
-      await bench.dieAt(fault, 'DELETE', lease, async (client) => {
+      await bench.dieAt(fault, async (client) => {
         if (last !== undefined) await assertLeased(bench, client, id, last)
         await client.json('PUT', lease, { body: LEASE })
         bench.leased.set(id, HOLDER)
         await bench.verify(client)
+        return { method: 'DELETE', path: lease }
       })
       bench.leased.delete(id)
       last = { fault, held: fault !== 'lease.forgotten' }
@@ -216,13 +232,10 @@ crashTest(
       await bench.verify(client)
     })
     for (const fault of ['lease.file-named:2', 'lease.file-half'] as const) {
-      await bench.dieAt(
-        fault,
-        'PUT',
-        `${SNAPSHOTS_OF_ACROSS}/${id}/lease`,
-        (client) => assertLeased(bench, client, id, { fault, held: true }),
-        LEASE,
-      )
+      await bench.dieAt(fault, async (client) => {
+        await assertLeased(bench, client, id, { fault, held: true })
+        return { method: 'PUT', path: `${SNAPSHOTS_OF_ACROSS}/${id}/lease`, body: LEASE }
+      })
     }
     assert.ok((await bench.files()).some((path) => path.endsWith('/.snapshot.lease.json.new')))
     await bench.onServer(async (client) => {
@@ -253,7 +266,18 @@ function survives(fault: string): boolean {
   return fault === ('create.ready' satisfies FaultPoint)
 }
 
-/** The n-th time of one start is the first of the next: what was done before the kill is not done again. */
-function again(fault: string): string {
-  return fault.split(':')[0]!
+function deletionOf(vm: string, id: string): DeadlyRequest {
+  return { method: 'DELETE', path: `/api/v1/vms/${vm}/snapshots/${id}` }
+}
+
+/** Each start goes on with what the one before left. */
+async function dieInRecoveries(
+  bench: CrashBench,
+  faults: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const fault of faults) {
+    signal.throwIfAborted()
+    await bench.dieAtStart(fault)
+  }
 }

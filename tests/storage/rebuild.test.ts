@@ -133,11 +133,12 @@ crashTest('half a snapshot is not taken for one when the database is lost too', 
   await snapshots(bench)
   const doomed = bench.idsOf(ACROSS)[0]!
   // The folder of the first repository is gone, that of the second has its disk.
-  await bench.dieAt('remove.folder', 'DELETE', `/api/v1/vms/${ACROSS}/snapshots/${doomed}`)
+  const path = `/api/v1/vms/${ACROSS}/snapshots`
+  await bench.dieAt('remove.folder', async () => ({ method: 'DELETE', path: `${path}/${doomed}` }))
   await rm(bench.databaseFile)
   bench.forget(ACROSS, doomed)
   // One disk of two is cloned.
-  await bench.dieAt('create.cloned', 'POST', `/api/v1/vms/${ACROSS}/snapshots`)
+  await bench.dieAt('create.cloned', async () => ({ method: 'POST', path }))
   await rm(bench.databaseFile)
   await bench.onServer(async (client, { configFile }) => {
     assert.deepEqual(await bench.listed(client, ACROSS), bench.idsOf(ACROSS))

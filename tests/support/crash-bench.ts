@@ -23,6 +23,12 @@ export const REFUSED = 'vm-refused'
 
 type Disks = ReadonlyMap<string, Buffer>
 
+export interface DeadlyRequest {
+  readonly method: 'POST' | 'PUT' | 'DELETE'
+  readonly path: string
+  readonly body?: string
+}
+
 /** Two repositories, three VMs, and what each snapshot must hold, kept in memory. */
 export class CrashBench {
   /** By VM, then by snapshot, oldest first: each disk's bytes. */
@@ -63,7 +69,7 @@ export class CrashBench {
     return databaseFile(this.directory)
   }
 
-  /** @param fault where it kills itself, `<point>:<n>` for the n-th time */
+  /** @param fault where its start kills itself, `<point>:<n>` for the n-th time */
   start(fault?: string): Promise<TestServer> {
     return startServer({
       directory: this.directory,
@@ -73,11 +79,8 @@ export class CrashBench {
   }
 
   /** Runs `work` on a server that is stopped afterwards. */
-  async onServer<Result>(
-    work: (client: ApiClient, server: TestServer) => Promise<Result>,
-    fault?: string,
-  ): Promise<Result> {
-    await using server = await this.start(fault)
+  async onServer<Result>(work: (client: ApiClient, server: TestServer) => Promise<Result>): Promise<Result> {
+    await using server = await this.start()
     await using client = new ApiClient(server)
     await client.login()
     return await work(client, server)
@@ -88,22 +91,20 @@ export class CrashBench {
     await assert.rejects(this.start(fault), /it ended with SIGKILL/, `the start passes ${fault}`)
   }
 
-  /** Asks for something of which the server dies at the fault point. */
-  async dieAt(
-    fault: string,
-    method: 'POST' | 'PUT' | 'DELETE',
-    path: string,
-    before?: (client: ApiClient) => Promise<void>,
-    body?: string,
-  ): Promise<void> {
-    await this.onServer(async (client, server) => {
-      await before?.(client)
+  /**
+   * A server that dies at the fault point.
+   * @param prepare is done before, without the fault; then the server dies of the request that this gives
+   */
+  dieAt(fault: string, prepare: (client: ApiClient) => Promise<DeadlyRequest>): Promise<void> {
+    return this.onServer(async (client, server) => {
+      const { method, path, body } = await prepare(client)
+      await server.arm(fault)
       await assert.rejects(
         client.call(method, path, { ...(body !== undefined && { body }) }),
         `${method} ${path} passes ${fault}`,
       )
       assert.equal(await server.ended, 'SIGKILL')
-    }, fault)
+    })
   }
 
   async guestsWrite(): Promise<void> {

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { formatPasswordHash } from '../../config/password-hash-format.ts'
+import { FAULT_POINT_VARIABLE } from '../../core/fault-points.ts'
 import { makeCertificate } from './certificate.ts'
 import { onProcessExit } from './exit-cleanup.ts'
 import { PROGRAM, PROJECT, SOURCES } from './program.ts'
@@ -14,6 +15,14 @@ import { PROGRAM, PROJECT, SOURCES } from './program.ts'
 /** In the test machine nothing starts fast, nor where other tests run. */
 const START_TIMEOUT_MS = 120_000
 const PLUGINS = '[[backends]]'
+
+/** Waits for the name of a fault point, and lets a running server kill itself at it. */
+const FAULT_RECEIVER = `data:text/javascript,${encodeURIComponent(`
+process.on('message', (fault) => {
+  process.env.${FAULT_POINT_VARIABLE} = fault
+  process.send('armed')
+})
+process.channel?.unref()`)}`
 
 export const USERNAME = 'backup'
 export const PASSWORD = 'correct horse battery staple'
@@ -48,6 +57,8 @@ export interface TestServer extends AsyncDisposable {
   readonly logs: readonly LogLine[]
   /** Resolves at its end with the signal that ended it; null when it exited by itself. */
   readonly ended: Promise<NodeJS.Signals | null>
+  /** From now on it kills itself where it passes this fault point, `<point>:<n>` for the n-th time from now. */
+  arm(fault: string): Promise<void>
   /** Waits for a line of its log, or finds it there. */
   logged(wanted: (line: LogLine) => boolean): Promise<LogLine>
   /** What it wrote to standard error so far. */
@@ -70,12 +81,13 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
   await writeFile(configFile, configuration(options, certificate, key), { mode: 0o600 })
 
   const program = options.extraConfig?.includes(PLUGINS) ? SOURCES : PROGRAM
-  const child = spawn(process.execPath, [...program, 'serve', '--config', configFile], {
+  const args = ['--import', FAULT_RECEIVER, ...program, 'serve', '--config', configFile]
+  const child = spawn(process.execPath, args, {
     cwd: PROJECT,
     // As the installed command sets it, which goes through another file.
     env: { UV_THREADPOOL_SIZE: '512', ...process.env, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  }) as ChildProcessByStdio<null, Readable, Readable>
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   const forget = onProcessExit(() => child.kill('SIGKILL'))
   void ended.then(forget)
@@ -91,6 +103,10 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
     configFile,
     logs,
     ended: ended.then(([, signal]) => signal),
+    async arm(fault: string) {
+      child.send(fault)
+      await once(child, 'message')
+    },
     async logged(wanted: (line: LogLine) => boolean) {
       for (;;) {
         const found = logs.find(wanted)
