@@ -104,5 +104,7 @@ export const CRASH_CASES = {
     'create.manifest-named:2',
     'adopt.recorded',
   ],
+  /** With its `snapshot.json` in both repositories. */
+  adoptWhole: ['rebuild.begun', 'adopt.recorded'],
   removeOrphan: ['remove.retired', 'remove.file:3', 'remove.emptied', 'remove.folder', 'remove.folder:2'],
 } as const satisfies Readonly<Record<string, readonly CrashCase[]>>

@@ -10,16 +10,21 @@ import { crashTest } from '../support/crash-test.ts'
 import { runProgram, runProgramWith } from '../support/program.ts'
 import { CRASH_CASES } from './crash-cases.ts'
 
+const ADOPTIONS = [
+  ...CRASH_CASES.adopt.map((fault) => ({ fault, whole: false })),
+  ...CRASH_CASES.adoptWhole.map((fault) => ({ fault, whole: true })),
+]
+
 crashTest(
   'an adoption over two repositories that is killed at any step loses nothing and can be done again',
   async (bench, { signal }) => {
     const { id, commands } = await begun(bench)
     const manifests = (await bench.files()).filter((path) => path.endsWith(`/${id}/snapshot.json`))
     assert.equal(manifests.length, 2)
-    for (const fault of CRASH_CASES.adopt) {
+    for (const { fault, whole } of ADOPTIONS) {
       signal.throwIfAborted()
       await rm(bench.databaseFile)
-      for (const manifest of manifests) await rm(manifest)
+      if (!whole) for (const manifest of manifests) await rm(manifest)
       await commands.dieAt(fault, 'adopt', id, '--vm', ACROSS)
       const left = await commands.list()
       assert.equal(left.has(id), fault !== 'adopt.recorded', `it is still an orphan after ${fault}`)
