@@ -37,6 +37,8 @@ export class CrashBench {
   readonly leased = new Map<string, string>()
   /** Tables of the configuration beside those of the repositories and the VMs. */
   extraConfig = ''
+  /** More for the environment of its servers. */
+  env: Readonly<Record<string, string>> = {}
   readonly directory: string
   readonly #mounts: readonly string[]
   readonly #vms: ReadonlyMap<string, readonly string[]>
@@ -74,7 +76,7 @@ export class CrashBench {
     return startServer({
       directory: this.directory,
       extraConfig: this.#configuration(),
-      ...(fault !== undefined && { env: { [FAULT_POINT_VARIABLE]: fault } }),
+      env: { ...this.env, ...(fault !== undefined && { [FAULT_POINT_VARIABLE]: fault }) },
     })
   }
 
