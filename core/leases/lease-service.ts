@@ -9,7 +9,7 @@ import type { PinnedRoot } from '../repositories/pinned-root.ts'
 import { pinHome, stampOf } from '../snapshots/pin-home.ts'
 import type { Commit, RepositoryChanges } from '../snapshots/repository-changes.ts'
 import { rootsOf } from '../snapshots/snapshot-files.ts'
-import { holdSnapshotFolder, snapshotFolder } from '../snapshots/snapshot-folder.ts'
+import { holdSnapshotFolder, isRetired, snapshotFolder } from '../snapshots/snapshot-folder.ts'
 import type { SnapshotRecord, VmRecord } from '../snapshots/snapshot-record.ts'
 import { findSnapshot } from '../snapshots/snapshot-service.ts'
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts'
@@ -55,6 +55,7 @@ export class LeaseService implements Leases {
 
   take(vmId: string, snapshotId: string, request: LeaseRequest, signal?: AbortSignal): Promise<Lease> {
     return this.#change(vmId, snapshotId, request.holder, signal, async (record, snapshot, commit) => {
+      await this.#assertStays(snapshot)
       const lease = makeLease(request, this.#parts.clock())
       await this.#writeFiles(vmId, snapshot, lease)
       await commit(() => this.#parts.store.write(replaced(record, { ...snapshot, lease })))
@@ -171,7 +172,7 @@ export class LeaseService implements Leases {
           return change(record, snapshot, commit)
         }
         // Else the lock would be made on whatever is mounted there.
-        await this.#assertHome(snapshot)
+        await this.#atEachHome(snapshot, async () => undefined)
         return changes.run(rootsOf(snapshot), vmId, checked, signal)
       },
       signal,
@@ -195,11 +196,24 @@ export class LeaseService implements Leases {
     return await leaseBeside(root, snapshot.id, home.hold)
   }
 
-  async #assertHome(snapshot: SnapshotRecord): Promise<void> {
+  /** Another server, with a database of its own, may have been killed while it deleted the snapshot. */
+  #assertStays(snapshot: SnapshotRecord): Promise<void> {
+    return this.#atEachHome(snapshot, async (root, { hold }) => {
+      if (!(await isRetired(root, snapshotFolder(root, snapshot.id), hold))) return
+      throw notToBeLeased(snapshot.id, 'a server has begun to delete it')
+    })
+  }
+
+  /** @throws REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, READ_FAILED, what `work` throws */
+  async #atEachHome(
+    snapshot: SnapshotRecord,
+    work: (root: string, home: PinnedRoot) => Promise<void>,
+  ): Promise<void> {
     for (const root of rootsOf(snapshot)) {
       try {
         await this.#parts.watches.run([root], async () => {
-          await using _home = await this.#home(root, snapshot)
+          await using home = await this.#home(root, snapshot)
+          await work(root, home)
         })
       } catch (error) {
         throw backendFailure(error, 'READ_FAILED', `snapshot ${snapshot.id} can't be looked for in '${root}'`)
@@ -243,9 +257,13 @@ function leased(vmId: string, snapshotId: string, lease: LeaseRecord, what: stri
 }
 
 function filesGone(snapshotId: string, cause?: unknown): DiskferryError {
+  return notToBeLeased(snapshotId, 'its files are gone', cause)
+}
+
+function notToBeLeased(snapshotId: string, why: string, cause?: unknown): DiskferryError {
   return new DiskferryError(
     'SNAPSHOT_DAMAGED',
-    `the files of snapshot ${snapshotId} are gone, so it can't be leased; delete it and make a full one`,
+    `snapshot ${snapshotId} can't be leased: ${why}; delete it and make a full one`,
     { cause },
   )
 }

@@ -1,9 +1,11 @@
+import { dirname } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { pinHome } from './pin-home.ts'
 import { differenceFromRecord } from './recorded-file.ts'
+import { isRetired } from './snapshot-folder.ts'
 import type { DiskRecord } from './snapshot-record.ts'
 
 /** What a failure to find a snapshot's file says of it. */
@@ -30,6 +32,9 @@ export async function holdIntact(disk: DiskRecord, guard: MountGuard, hold: Hold
   let file: HeldPath
   try {
     await using home = await pinHome(disk.root, disk.repositoryStamp, guard, hold)
+    if (await isRetired(disk.root, dirname(disk.path), home.hold)) {
+      throw damaged('is of a snapshot that a server has begun to delete')
+    }
     file = await home.hold(disk.root, disk.path)
   } catch (error) {
     const what = DAMAGE[systemCode(error) ?? '']

@@ -178,15 +178,18 @@ export class IndexRebuilder {
     return 'snapshots'
   }
 
-  /** @returns false where the snapshot was deleted, by a client or another host, since it was surveyed without a lock */
+  /**
+   * @returns false where the snapshot was deleted, by a client or another host, since it was surveyed without a lock; and
+   * where it is half made or half deleted in another of its repositories
+   */
   #add(vmId: string, record: SnapshotRecord, root: string): Promise<boolean> {
     const { store, locks, changes, watches, hold } = this.#parts
     const add = async (commit: Commit) => {
-      const [now, lease] = await watches.run([root], async () => [
-        await surveySnapshot(root, record.id, hold),
-        await leaseBeside(root, record.id, hold),
-      ])
-      if (now?.state !== 'whole') return false
+      const look = (home: string) => watches.run([home], () => surveySnapshot(home, record.id, hold))
+      if ((await look(root))?.state !== 'whole') return false
+      // A part that is not there at all makes a damaged snapshot of it, which is told of.
+      for (const home of rootsOf(record)) if (((await look(home))?.state ?? 'whole') !== 'whole') return false
+      const lease = await watches.run([root], () => leaseBeside(root, record.id, hold))
       await commit(() => addToIndex(store, vmId, { ...record, ...(lease !== undefined && { lease }) }))
       return true
     }

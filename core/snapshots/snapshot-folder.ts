@@ -10,7 +10,7 @@ import type { Mount } from '../storage-backend.ts'
 import { holdFolder } from './hold-folder.ts'
 import { pinHome } from './pin-home.ts'
 import { type Removal, removeTree } from './remove-tree.ts'
-import { retireManifest } from './snapshot-manifest.ts'
+import { RETIRED_NAME, retireManifest } from './snapshot-manifest.ts'
 
 /** The only names of folders that are snapshots: no other id ever becomes part of a path. */
 export const SNAPSHOT_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -89,6 +89,22 @@ export async function retireSnapshotFolder(
   if (folder === undefined) return
   await retireManifest(folder.path)
   await syncFolder(folder.path)
+}
+
+/**
+ * Has a server begun to delete the snapshot that has this folder? It may have been killed at that, and not be started
+ * again for long. To be called under the watch of its mount.
+ *
+ * @throws the system's error
+ */
+export async function isRetired(root: string, folder: string, hold: HoldBeneath): Promise<boolean> {
+  try {
+    await using _marker = await hold(root, join(folder, RETIRED_NAME))
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false
+    throw error
+  }
 }
 
 /**

@@ -131,7 +131,7 @@ crashTest('a half-written snapshot.json is neither believed nor touched', async 
 
 crashTest('half a snapshot is not taken for one when the database is lost too', async (bench) => {
   await snapshots(bench)
-  const doomed = bench.idsOf(ACROSS)[0]!
+  const [doomed, next] = bench.idsOf(ACROSS) as [string, string]
   // The folder of the first repository is gone, that of the second has its disk.
   const path = `/api/v1/vms/${ACROSS}/snapshots`
   await bench.dieAt('remove.folder', async () => ({ method: 'DELETE', path: `${path}/${doomed}` }))
@@ -140,11 +140,15 @@ crashTest('half a snapshot is not taken for one when the database is lost too', 
   // One disk of two is cloned.
   await bench.dieAt('create.cloned', async () => ({ method: 'POST', path }))
   await rm(bench.databaseFile)
+  // Every file is there, and in the second repository nothing tells what was begun in the first.
+  await bench.dieAt('remove.retired', async () => ({ method: 'DELETE', path: `${path}/${next}` }))
+  await rm(bench.databaseFile)
+  bench.forget(ACROSS, next)
   await bench.onServer(async (client, { configFile }) => {
     assert.deepEqual(await bench.listed(client, ACROSS), bench.idsOf(ACROSS))
     const { stdout } = await runProgram('orphans', 'list', '--json', '--config', configFile)
     const found = JSON.parse(stdout) as { readonly id: string; readonly state: string }[]
-    assert.deepEqual(found.map(({ state }) => state).sort(), ['deleting', 'unfinished'])
+    assert.deepEqual(found.map(({ state }) => state).sort(), ['deleting', 'deleting', 'unfinished'])
     for (const { id } of found) await runProgram('orphans', 'remove', id, '--config', configFile)
     await bench.verify(client)
   })

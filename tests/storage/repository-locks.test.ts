@@ -87,6 +87,66 @@ storageTest(
   },
 )
 
+storageTest(
+  'xfs',
+  'a snapshot that another server was killed at deleting is not served, compared or leased, and can be deleted',
+  async ({ mount }) => {
+    await using folder = await temporaryDirectory('hosts')
+    const disk = await makeDisk(mount, 'disk.img', 4 * MIB, [[0, Buffer.alloc(MIB, 1)]])
+    const start = (host: string) =>
+      startServer({
+        directory: join(folder.path, host),
+        extraConfig: configuration(mount, disk, host, '/bin/true'),
+      })
+    const first = await start('first')
+    await using _first = first
+    await using one = await connected(first)
+    const doomed = (await one.createSnapshot(VM)).id
+    const kept = (await one.createSnapshot(VM)).id
+    // Its database is new: it takes in what lies in the repository.
+    await using second = await start('second')
+    await using two = await connected(second)
+    assert.deepEqual(await states(two), [`${doomed} ready`, `${kept} ready`])
+
+    await first.arm('remove.retired')
+    await assert.rejects(one.call('DELETE', `${SNAPSHOTS}/${doomed}`))
+    assert.equal(await first.ended, 'SIGKILL')
+    assert.deepEqual(await states(two), [`${doomed} damaged`, `${kept} ready`])
+    const lease = `${SNAPSHOTS}/${doomed}/lease`
+    const body = '{"ttl": "1h", "holder": "chain"}'
+    for (const [method, path, what] of [
+      ['GET', `${SNAPSHOTS}/${doomed}`, /a server has begun to delete/],
+      ['GET', `${SNAPSHOTS}/${kept}?compareTo=${doomed}`, /a server has begun to delete/],
+      ['GET', `${SNAPSHOTS}/${doomed}/disks/disk.img`, /a server has begun to delete/],
+      ['PUT', lease, /can't be leased: a server has begun to delete it/],
+    ] as const) {
+      const answer = await two.call(method, path, method === 'PUT' ? { body } : {})
+      assert.match(await answer.body.text(), what, path)
+      assert.equal(answer.statusCode, 409, path)
+    }
+    assert.deepEqual((await readdir(join(mount, 'CoriolisSnapshots', doomed))).sort(), [
+      '.snapshot.json.deleting',
+      'disk.img',
+    ])
+    await two.json('PUT', `${SNAPSHOTS}/${kept}/lease`, { body })
+    await two.json('DELETE', `${SNAPSHOTS}/${kept}/lease`)
+
+    await two.deleteSnapshot(VM, doomed)
+    assert.deepEqual(await states(two), [`${kept} ready`])
+    // What it recovers is gone already.
+    await using again = await start('first')
+    await using three = await connected(again)
+    assert.deepEqual(await states(three), [`${kept} ready`])
+    assert.deepEqual(await snapshotFolders(mount), [kept])
+  },
+)
+
+/** Of the snapshots, oldest first, as the list of them tells. */
+async function states(client: ApiClient): Promise<readonly string[]> {
+  const list = (await client.json('GET', SNAPSHOTS)) as { readonly id: string; readonly state: string }[]
+  return list.map(({ id, state }) => `${id} ${state}`)
+}
+
 async function connected(server: TestServer): Promise<ApiClient> {
   const client = new ApiClient(server)
   await client.login()
