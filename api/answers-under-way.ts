@@ -6,13 +6,17 @@ export class AnswersUnderWay {
   /** One connection may have several: pipelined requests. */
   readonly #responses = new WeakMap<Socket, Set<ServerResponse<IncomingMessage>>>()
 
-  watch(server: Server): void {
+  /** @param ended told of each answer that is over, complete or broken off, and of its connection */
+  watch(server: Server, ended: (socket: Socket) => void): void {
     server.prependListener(
       'request',
       ({ socket }: IncomingMessage, response: ServerResponse<IncomingMessage>) => {
         const responses = this.#responses.get(socket) ?? new Set()
         this.#responses.set(socket, responses.add(response))
-        response.once('close', () => responses.delete(response))
+        response.once('close', () => {
+          responses.delete(response)
+          ended(socket)
+        })
       },
     )
   }

@@ -13,11 +13,11 @@ import type { Audits } from '../core/audit/audit.ts'
 import type { Leases } from '../core/leases/lease.ts'
 import type { Metrics } from '../core/metrics/metrics.ts'
 import type { Authenticator, Readiness, Repositories, Snapshots, VirtualMachines } from '../core/services.ts'
-import { AnswersUnderWay } from './answers-under-way.ts'
 import { LimitedAuthenticator } from './auth/limited-authenticator.ts'
 import { verifyBearerToken } from './bearer-token.ts'
 import { clientErrorHandler } from './client-error.ts'
 import { limitConnections } from './connection-limit.ts'
+import { DrainedConnections } from './drained-connections.ts'
 import { type ApiLimits, DEFAULT_LIMITS } from './limits.ts'
 import { RequestLogController } from './log-controller.ts'
 import { authentication, type JwtOptions } from './plugins/authentication.ts'
@@ -81,7 +81,7 @@ function badUrl(error: unknown, request: FastifyRequest, reply: FastifyReply): v
 }
 
 function createApp({ tls, logger }: ApiOptions, limits: ApiLimits): FastifyInstance {
-  const answers = new AnswersUnderWay()
+  const connections = new DrainedConnections()
   const options: FastifyServerOptions = {
     loggerInstance: logger,
     logController: new RequestLogController(),
@@ -95,11 +95,12 @@ function createApp({ tls, logger }: ApiOptions, limits: ApiLimits): FastifyInsta
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAMETER_CHARACTERS },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     frameworkErrors: badUrl,
-    clientErrorHandler: clientErrorHandler(logger, answers),
+    clientErrorHandler: clientErrorHandler(logger, connections.answers),
   }
   // The type of an instance names its server, http or https; nothing here depends on which.
   const app: FastifyInstance = fastify({ ...options, ...serverOptions(tls) } as FastifyHttpOptions<Server>)
-  answers.watch(app.server)
+  connections.watch(app.server)
+  app.addHook('preClose', async () => connections.drain())
   limitConnections(app.server, limits.connectionsPerClient, logger)
   // An expectation that nobody here knows is no reason to refuse a request; node would, with an empty answer.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))

@@ -135,14 +135,10 @@ async function whileAfterRuns(
   const client = new ApiClient(server)
   try {
     await client.login()
-    const answer = client
-      .call('POST', `/api/v1/vms/${VM}/snapshots`)
-      .then(
-        ({ statusCode, body }) => body.dump().then(() => statusCode),
-        () => undefined,
-      )
-      // Its connection would keep the server for the whole of the grace period.
-      .finally(() => client.destroy())
+    const answer = client.call('POST', `/api/v1/vms/${VM}/snapshots`).then(
+      ({ statusCode, body }) => body.dump().then(() => statusCode),
+      () => undefined,
+    )
     await after.called(1)
     await body({ server, after, wake: () => writeFile(go, ''), answer, restart: () => startServer(options) })
   } finally {

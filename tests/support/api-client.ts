@@ -47,9 +47,10 @@ export class ApiClient implements AsyncDisposable {
   readonly #origin: string
   #token = ''
 
-  constructor({ baseUrl, ca }: Pick<TestServer, 'baseUrl' | 'ca'>) {
+  /** @param key of a certificate to show: the server's own */
+  constructor({ baseUrl, ca }: Pick<TestServer, 'baseUrl' | 'ca'>, key?: string) {
     this.#origin = baseUrl
-    this.#agent = new Agent({ connect: { ca } })
+    this.#agent = new Agent({ connect: { ca, ...(key !== undefined && { cert: ca, key }) } })
   }
 
   async login(username = USERNAME, password = PASSWORD): Promise<void> {

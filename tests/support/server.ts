@@ -1,7 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { randomBytes, scryptSync } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -38,6 +38,8 @@ export interface ServerOptions {
   readonly answerWithin?: string
   /** `api.shutdown_grace`, such as "5s". */
   readonly shutdownGrace?: string
+  /** Clients must show a certificate; the server's own will do. */
+  readonly clientCertificates?: 'required'
   /** Put at the end of the configuration: whole tables. */
   readonly extraConfig?: string
   readonly env?: Readonly<Record<string, string>>
@@ -51,6 +53,8 @@ export interface TestServer extends AsyncDisposable {
   readonly baseUrl: string
   /** PEM of the only certificate to trust. */
   readonly ca: string
+  /** PEM of the key of that certificate. */
+  readonly key: string
   readonly pid: number
   readonly configFile: string
   /** What it has logged so far. Lines that are not JSON are kept as `{ text }`. */
@@ -99,6 +103,7 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
 
   const server = {
     ca: pem,
+    key: await readFile(key, 'utf8'),
     pid: child.pid!,
     configFile,
     logs,
@@ -180,7 +185,11 @@ function written(logs: readonly LogLine[], errors: string): string {
 
 function configuration(options: ServerOptions, certificate: string, key: string): string {
   const text = JSON.stringify
-  const { agentDbDir, answerWithin, shutdownGrace } = options
+  const { agentDbDir, answerWithin, shutdownGrace, clientCertificates } = options
+  const api = [
+    ...(shutdownGrace === undefined ? [] : [`shutdown_grace = ${text(shutdownGrace)}`]),
+    ...(clientCertificates === undefined ? [] : [`client_certificates = ${text(clientCertificates)}`]),
+  ].join('\n')
   const source = agentDbDir === undefined ? 'static' : 'ovs-agent'
   const inventory = [
     `[inventory]\nsource = "${source}"`,
@@ -194,11 +203,13 @@ secret = "${randomBytes(32).toString('hex')}"
 
 [api]
 bind = "127.0.0.1"
-port = 0${shutdownGrace === undefined ? '' : `\nshutdown_grace = ${text(shutdownGrace)}`}
+port = 0
+${api}
 
 [api.tls]
 certificate = ${text(certificate)}
 key = ${text(key)}
+${clientCertificates === undefined ? '' : `ca_certificate = ${text(certificate)}`}
 
 [auth]
 provider = "users"
