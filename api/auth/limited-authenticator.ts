@@ -18,8 +18,9 @@ export class LimitedAuthenticator {
   readonly #byAddress: FailureBudget
   readonly #byUser: FailureBudget
   /**
-   * Who has logged in from somewhere goes on doing so from there while others guess at his password: else anybody who
-   * knows a user's name could keep him out.
+   * Who has logged in from somewhere has failures of his own there, and goes on logging in while others guess at his password:
+   * else anybody who knows a user's name could keep him out. As many as anybody has: without a limit of their own they would
+   * tell who asks from there which names exist.
    */
   readonly #known = new Set<string>()
 
@@ -44,8 +45,10 @@ export class LimitedAuthenticator {
     // Names may be long, and are whatever a stranger sends.
     const user = createHash('sha256').update(username).digest('base64')
     const pair = `${user} ${network}`
-    const budgets: (readonly [FailureBudget, string])[] = [[this.#byAddress, network]]
-    if (!this.#known.has(pair)) budgets.push([this.#byUser, user])
+    const budgets: readonly (readonly [FailureBudget, string])[] = [
+      [this.#byAddress, network],
+      [this.#byUser, this.#known.has(pair) ? pair : user],
+    ]
     const wait = Math.max(...budgets.map(([budget, key]) => budget.wait(key)))
     if (wait > 0) throw limited(wait)
     for (const [budget, key] of budgets) budget.spend(key)

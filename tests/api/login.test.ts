@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
+import { hashPassword } from '../../api/auth/password-hash.ts'
+import { UsersAuthenticator } from '../../api/auth/users-authenticator.ts'
 import { DiskferryError } from '../../core/errors.ts'
+import { FakeServices } from './support/fake-services.ts'
 import { type Answer, ApiServer, type SendOptions } from './support/server.ts'
 import { now } from './support/tokens.ts'
 
@@ -100,6 +103,28 @@ describe('POST /api/v1/auth/login', () => {
       details: 'The user name or the password is wrong.',
       code: 'LOGIN_REFUSED',
     })
+  })
+
+  it('answers a user who does not exist as one whose password is wrong', async () => {
+    const passwordHash = await hashPassword('SuperSecret', { logN: 13, blockSize: 8, parallelism: 1 })
+    const authenticator = new UsersAuthenticator([{ username: 'admin', passwordHash }])
+    await using strict = await ApiServer.start({
+      services: { ...new FakeServices().services, authenticator },
+    })
+    const answered = async (username: string, password: string) => {
+      const { status, headers, body } = await strict.send('/api/v1/auth/login', {
+        method: 'POST',
+        body: JSON.stringify({ username, password }),
+        authorization: null,
+      })
+      const { date: _date, 'x-request-id': _id, ...told } = headers
+      return { status, headers: told, body: body.toString() }
+    }
+    assert.equal((await answered('admin', 'SuperSecret')).status, 200)
+    const wrong = await answered('admin', 'wrong')
+    assert.equal(wrong.status, 401)
+    for (const stranger of ['nobody', 'Admin', '__proto__', 'ädmin'])
+      assert.deepEqual(await answered(stranger, 'wrong'), wrong)
   })
 
   it('says 503 when the manager cannot be asked, and keeps its address for the log', async () => {

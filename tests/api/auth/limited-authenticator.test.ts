@@ -69,6 +69,28 @@ describe('the limit on failed logins', () => {
     assert.equal(await login('admin', 'right', '198.51.100.1'), 'in')
   })
 
+  it('is the same for a user who has logged in from there as for one who does not exist', async () => {
+    assert.equal(await login('admin', 'right'), 'in')
+    const guesses = async (user: string) => {
+      const outcomes: unknown[] = []
+      for (now += 120_000; outcomes.length < 5; now += 7000) {
+        const answer: DiskferryError = await limited.authenticate(user, 'wrong', '192.0.2.1').then(
+          () => assert.fail('it should have been refused'),
+          (error) => error,
+        )
+        outcomes.push([answer.code, answer.message, answer.retryAfterSeconds])
+      }
+      return outcomes
+    }
+    const known = await guesses('admin')
+    assert.deepEqual(known.at(-1), [
+      'LOGIN_LIMITED',
+      'too many logins have failed from this address or for this user; try again in 12 s',
+      12,
+    ])
+    assert.deepEqual(await guesses('nobody'), known)
+  })
+
   it('does not count logins that succeed, or that nobody could check', async () => {
     assert.deepEqual(await repeat(50, () => login('admin', 'right')), Array(50).fill('in'))
     refusal = new DiskferryError('MANAGER_UNREACHABLE', 'away')
