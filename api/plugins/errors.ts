@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { DiskferryError } from '../../core/errors.ts'
+import { auditRefusal } from '../audit-log.ts'
 import { causedByAbort } from '../caused-by-abort.ts'
 import { errorAnswer } from '../error-answer.ts'
 import { schemaError } from '../schema-error.ts'
@@ -44,7 +45,10 @@ function retryAfterSeconds(error: unknown): number {
 export const errors = fastifyPlugin(
   async (app) => {
     app.setSchemaErrorFormatter(schemaError)
-    app.setErrorHandler((error, request, reply) => sendError(error, request, reply))
+    app.setErrorHandler((error, request, reply) => {
+      auditRefusal(request, error)
+      return sendError(error, request, reply)
+    })
     app.setNotFoundHandler(async (request) => {
       const path = request.url.split('?', 1)[0]!.slice(0, MAX_NAMED_PATH)
       throw new DiskferryError(

@@ -56,6 +56,7 @@ export const leaseRoutes: FastifyPluginAsync<LeaseRoutesOptions> = async (app, {
   app.put<{ Params: SnapshotParams; Body: LeaseBody }>(
     ROUTE,
     {
+      config: { audit: 'lease.take' },
       schema: {
         operationId: 'takeLease',
         summary: 'Keep a snapshot from being deleted for a while, or for longer',
@@ -67,14 +68,9 @@ export const leaseRoutes: FastifyPluginAsync<LeaseRoutesOptions> = async (app, {
     async (request) => {
       const { vm, snapshot } = request.params
       const { holder, ttl } = request.body
-      const wanted = { holder, ttlMs: milliseconds(ttl) }
       // The holder too: several may share a token's user.
-      const fields: { vm: string; snapshot: string; holder: string; expires_at?: string } = {
-        vm,
-        snapshot,
-        holder,
-      }
-      const lease = await audited(request, 'lease.take', fields, async () => {
+      const lease = await audited(request, { holder }, async (fields) => {
+        const wanted = { holder, ttlMs: milliseconds(ttl) }
         const taken = await leases.take(vm, snapshot, wanted, request.clientSignal)
         fields.expires_at = taken.expiresAt
         return taken
@@ -86,6 +82,7 @@ export const leaseRoutes: FastifyPluginAsync<LeaseRoutesOptions> = async (app, {
   app.delete<{ Params: SnapshotParams; Querystring: ReleaseQuery }>(
     ROUTE,
     {
+      config: { audit: 'lease.release' },
       schema: {
         operationId: 'releaseLease',
         summary: 'End a lease',
@@ -97,9 +94,7 @@ export const leaseRoutes: FastifyPluginAsync<LeaseRoutesOptions> = async (app, {
     async (request, reply) => {
       const { vm, snapshot } = request.params
       const { holder } = request.query
-      await audited(request, 'lease.release', { vm, snapshot, holder }, () =>
-        leases.release(vm, snapshot, holder),
-      )
+      await audited(request, { holder }, () => leases.release(vm, snapshot, holder))
       return reply.send()
     },
   )

@@ -29,7 +29,7 @@ export const loginRoute: FastifyPluginAsync<LoginRouteOptions> = async (app, { a
   app.post<{ Body: LoginBody }>(
     '/auth/login',
     {
-      config: { public: true },
+      config: { public: true, audit: 'login' },
       schema: {
         operationId: 'login',
         summary: 'Exchange a user name and a password for a token',
@@ -40,7 +40,7 @@ export const loginRoute: FastifyPluginAsync<LoginRouteOptions> = async (app, { a
     },
     async (request) => {
       const { username, password } = request.body
-      await audited(request, 'login', { user: username }, () =>
+      await audited(request, {}, () =>
         authenticator.authenticate(username, password, request.ip, request.clientSignal),
       )
       return { token: app.jwt.sign({ user: username }) }

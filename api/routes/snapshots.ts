@@ -43,6 +43,7 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
   app.post<{ Params: VmParams }>(
     '/vms/:vm/snapshots',
     {
+      config: { audit: 'snapshot.create' },
       schema: {
         operationId: 'createSnapshot',
         summary: 'Snapshot every disk of a VM; chunks not squashed',
@@ -53,8 +54,7 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
     // With the signal: a snapshot whose id nobody learned is rolled back.
     async (request, reply) => {
       const { vm } = request.params
-      const fields: { vm: string; snapshot?: string } = { vm }
-      const snapshot = await audited(request, 'snapshot.create', fields, async () => {
+      const snapshot = await audited(request, {}, async (fields) => {
         const made = await snapshots.create(vm, { squash: false }, request.clientSignal)
         fields.snapshot = made.id
         return made
@@ -66,6 +66,7 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
   app.delete<{ Params: VmParams; Querystring: DeleteQuery }>(
     '/vms/:vm/snapshots',
     {
+      config: { audit: 'snapshot.purge' },
       schema: {
         operationId: 'purgeSnapshots',
         summary: 'Delete every snapshot of a VM',
@@ -77,7 +78,7 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
     // Without the signal, as below: what is begun is finished, with or without the client.
     async (request, reply) => {
       const { vm } = request.params
-      await audited(request, 'snapshot.purge', { vm }, () => snapshots.purge(vm, deleteOptions(request)))
+      await audited(request, {}, () => snapshots.purge(vm, deleteOptions(request)))
       return reply.send()
     },
   )
@@ -105,6 +106,7 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
   app.delete<{ Params: SnapshotParams; Querystring: DeleteQuery }>(
     '/vms/:vm/snapshots/:snapshot',
     {
+      config: { audit: 'snapshot.delete' },
       schema: {
         operationId: 'deleteSnapshot',
         summary: 'Delete one snapshot',
@@ -115,9 +117,7 @@ export const snapshotRoutes: FastifyPluginAsync<SnapshotRoutesOptions> = async (
     },
     async (request, reply) => {
       const { vm, snapshot } = request.params
-      await audited(request, 'snapshot.delete', { vm, snapshot }, () =>
-        snapshots.delete(vm, snapshot, deleteOptions(request)),
-      )
+      await audited(request, {}, () => snapshots.delete(vm, snapshot, deleteOptions(request)))
       return reply.send()
     },
   )
