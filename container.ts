@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { type InjectionToken, container as root } from 'tsyringe'
 import { buildApp } from './api/app.ts'
+import { auditTrail } from './api/audit-log.ts'
 import { replaceCertificates } from './api/replace-certificates.ts'
 import { checkTlsFiles } from './config/check-tls-files.ts'
 import type { Config } from './config/config.ts'
@@ -13,6 +14,7 @@ import { provideAudits } from './container/provide-audits.ts'
 import { provideCore, READINESS } from './container/provide-core.ts'
 import { readTls } from './container/read-tls.ts'
 import { AuditService } from './core/audit/audit-service.ts'
+import { AuditTrail } from './core/audit-trail.ts'
 import { BackendRegistry } from './core/backends/backend-registry.ts'
 import { LeaseService } from './core/leases/lease-service.ts'
 import type { Log } from './core/log.ts'
@@ -74,6 +76,7 @@ export async function createServer(config: Config, configDirectory: string, logg
 
   const container = root.createChildContainer()
   container.registerInstance(BackendRegistry, registry)
+  container.registerInstance(AuditTrail, auditTrail(logger))
   provide(container, AUTHENTICATOR, () => makeAuthenticator(config, database))
   const get = container.resolve.bind(container)
   provideCore(container, config, database, logger, () => recover(get(SnapshotJournal), logger))
@@ -148,6 +151,7 @@ export async function createCore(
 ): Promise<Core> {
   const container = root.createChildContainer()
   container.registerInstance(BackendRegistry, await loadBackends(config, configDirectory, log))
+  container.registerInstance(AuditTrail, new AuditTrail(log))
   provideCore(container, config, database, log)
   const get = container.resolve.bind(container)
   return {

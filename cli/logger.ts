@@ -1,14 +1,15 @@
 import { type Logger, pino } from 'pino'
 
 export interface LoggerOptions {
-  /** Appended to; without it the log goes to stdout. */
+  /** Appended to; without it the log goes to stdout, or stderr. */
   readonly file?: string
+  readonly descriptor?: 1 | 2
   readonly level: string
 }
 
 export interface ServerLog {
   readonly logger: Logger
-  /** For log rotation: goes on in a new file when the old one was moved away. Does nothing for stdout. */
+  /** For log rotation: goes on in a new file when the old one was moved away. Does nothing for stdout and stderr. */
   reopen(): void
 }
 
@@ -26,9 +27,9 @@ const NEVER_LOGGED = [
 ]
 
 /** One JSON object a line, with an ISO 8601 time. Written at once, so that a crash loses no line. */
-export function createLogger({ file, level }: LoggerOptions): ServerLog {
+export function createLogger({ file, descriptor = 1, level }: LoggerOptions): ServerLog {
   const destination = pino.destination({
-    ...(file === undefined ? { dest: 1 } : { dest: file }),
+    dest: file ?? descriptor,
     sync: true,
     mode: 0o640,
   })

@@ -1,9 +1,11 @@
 import { dirname } from 'node:path'
 import { loadConfig } from '../config/load-config.ts'
 import { type Core, createCore } from '../container.ts'
+import { type AuditFields, AuditTrail } from '../core/audit-trail.ts'
 import { describe } from '../core/errors.ts'
 import type { Orphan } from '../core/snapshots/orphans.ts'
 import { openDatabase } from '../core/store/database.ts'
+import { createLogger } from './logger.ts'
 
 interface Output {
   write(text: string): unknown
@@ -26,18 +28,27 @@ export function adoptOrphans(
   vm: string | undefined,
   out: Output,
 ): Promise<void> {
-  return withCore(configFile, async ({ orphans, index }) => {
+  return withCore(configFile, async ({ orphans, index }, trail) => {
     // Else the next start would take what is adopted here for all that a new database is to have.
     await index.origin()
-    for (const id of ids) out.write(`${id} is a snapshot of VM ${await orphans.adopt(id, vm)} now.\n`)
+    for (const id of ids) {
+      const fields: AuditFields = { user: administrator(), client: null, vm, snapshot: id }
+      await trail.of('orphan.adopt', fields, async () => {
+        fields.vm = await orphans.adopt(id, vm)
+      })
+      out.write(`${id} is a snapshot of VM ${fields.vm} now.\n`)
+    }
   })
 }
 
 /** @throws SNAPSHOT_NOT_FOUND for the first that is none; those before it are removed */
 export function removeOrphans(configFile: string, ids: readonly string[], out: Output): Promise<void> {
-  return withCore(configFile, async ({ orphans }) => {
+  return withCore(configFile, async ({ orphans }, trail) => {
     for (const id of ids) {
-      await orphans.remove(id)
+      const fields: AuditFields = { user: administrator(), client: null, snapshot: id }
+      await trail.of('orphan.remove', fields, async () => {
+        fields.vm = await orphans.remove(id)
+      })
       out.write(`${id} is removed.\n`)
     }
   })
@@ -70,15 +81,30 @@ function orphanText(orphan: Orphan): string {
   ].join('\n')
 }
 
-async function withCore<Result>(configFile: string, work: (core: Core) => Promise<Result>): Promise<Result> {
+/** Who called the command: by sudo it runs as root. */
+function administrator(): string {
+  const { SUDO_USER, USER } = process.env
+  return SUDO_USER ?? USER ?? String(process.getuid!())
+}
+
+async function withCore<Result>(
+  configFile: string,
+  work: (core: Core, trail: AuditTrail) => Promise<Result>,
+): Promise<Result> {
   const { config } = await loadConfig(configFile)
+  // Beside the lines of the server. What it writes to stdout may be in the journal, where a command has no place.
+  const { logger } = createLogger({
+    level: 'info',
+    descriptor: 2,
+    ...(config.logFile !== undefined && { file: config.logFile }),
+  })
   const fail = (error: unknown): void => {
     process.stderr.write(`diskferry: ${describe(error)}\n`)
   }
   const database = await openDatabase(config.dbFile, fail)
   try {
     const log = { info: () => undefined, warn: logged, error: logged }
-    return await work(await createCore(config, dirname(configFile), database, log))
+    return await work(await createCore(config, dirname(configFile), database, log), new AuditTrail(logger))
   } finally {
     await database.close()
   }

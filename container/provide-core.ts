@@ -1,6 +1,7 @@
 import type { DependencyContainer, InjectionToken } from 'tsyringe'
 import type { Config } from '../config/config.ts'
 import { AuditStore } from '../core/audit/audit-store.ts'
+import { AuditTrail } from '../core/audit-trail.ts'
 import { BackendRegistry } from '../core/backends/backend-registry.ts'
 import { Quiesce } from '../core/consistency/quiesce.ts'
 import { StallForecast } from '../core/consistency/stall-forecast.ts'
@@ -40,7 +41,7 @@ const INVENTORY: InjectionToken<Inventory> = Symbol('Inventory')
 export const READINESS: InjectionToken<Readiness> = Symbol('Readiness')
 
 /**
- * What works on repositories and snapshots; the audits' store is provided with the audits.
+ * What works on repositories and snapshots; the audits' store is provided with the audits, the audit trail before.
  *
  * @param onRecovered told when a repository that was silent answers again
  */
@@ -201,6 +202,7 @@ export function provideCore(
           leases: get(LeaseService),
           clock: systemClock,
           log: logger,
+          trail: get(AuditTrail),
         },
         config.retention,
       ),

@@ -1,3 +1,4 @@
+import type { AuditTrail } from '../audit-trail.ts'
 import type { Clock, ClockReading } from '../leases/lease-clock.ts'
 import type { LeaseService } from '../leases/lease-service.ts'
 import type { Log } from '../log.ts'
@@ -16,6 +17,7 @@ export interface RetentionServiceParts {
   readonly leases: LeaseService
   readonly clock: Clock
   readonly log: Log
+  readonly trail: AuditTrail
 }
 
 export interface RetentionOptions extends RetentionPolicy {
@@ -118,7 +120,7 @@ export class RetentionService {
 
   /** @param settled ids that were looked at already @returns false when there is nothing more to do */
   async #deleteOne(vmId: string, settled: Set<string>): Promise<boolean> {
-    const { journal, leases, log } = this.#parts
+    const { journal, leases, log, trail } = this.#parts
     const record = await journal.settled(vmId)
     const ready = record.snapshots.filter(({ state }) => state === 'ready')
     for (const { id, reason } of expiredSnapshots(ready, this.#options, this.#now())) {
@@ -134,9 +136,10 @@ export class RetentionService {
         )
         continue
       }
-      // Again: another host may have given a lease meanwhile.
-      await journal.delete(record, [snapshot], () => leases.assertDeletable(vmId, [snapshot], {}))
-      log.info(fields, 'retention deleted a snapshot')
+      await trail.of('snapshot.retention', { user: null, client: null, ...fields }, () =>
+        // Again: another host may have given a lease meanwhile.
+        journal.delete(record, [snapshot], () => leases.assertDeletable(vmId, [snapshot], {})),
+      )
       return true
     }
     return false

@@ -107,8 +107,13 @@ export class Orphans {
     return vm
   }
 
-  /** Removes an orphan's files for good. @throws SNAPSHOT_NOT_FOUND, ORPHAN_REFUSED, VM_BUSY, REPOSITORY_READ_ONLY */
-  async remove(id: string, signal?: AbortSignal): Promise<void> {
+  /**
+   * Removes an orphan's files for good.
+   *
+   * @returns the VM that it was of, as far as its `snapshot.json` said so
+   * @throws SNAPSHOT_NOT_FOUND, ORPHAN_REFUSED, VM_BUSY, REPOSITORY_READ_ONLY
+   */
+  async remove(id: string, signal?: AbortSignal): Promise<string | undefined> {
     const found = await this.#find(id, signal)
     const remove = async (again: Orphan) => {
       const removal = await this.#parts.files.removeFolders(id, rootsOf(again), `orphan ${id}`)
@@ -120,6 +125,7 @@ export class Orphans {
         )
     }
     await this.#withLocks(found, found.vmId, 'removed', remove, signal)
+    return found.vmId
   }
 
   async #adoptWhole({ id, vmId, parts }: Orphan, listing: InventoryListing, commit: Commit): Promise<void> {

@@ -13,6 +13,9 @@ import { type ProgramResult, runProgram } from '../support/program.ts'
 const ANCESTOR_ID = '0f6c5d5e-2f3b-4a57-9f3e-6a1d2c3b4a59'
 const OTHER_ID = '1f6c5d5e-2f3b-4a57-9f3e-6a1d2c3b4a59'
 
+/** Whom the audit lines of a command name. */
+const USER = process.env['SUDO_USER'] ?? process.env['USER'] ?? String(process.getuid!())
+
 interface Finding {
   readonly area: string
   readonly level: string
@@ -133,7 +136,15 @@ crashTest(
       '--config',
       config,
     )
-    await said('orphans', 'remove', ANCESTOR_ID, OTHER_ID, '--config', config)
+    const logFile = join(bench.directory, 'log')
+    const logging = join(bench.directory, 'logging.toml')
+    await writeFile(logging, `log_file = "${logFile}"\n${await readFile(config, 'utf8')}`)
+    await said('orphans', 'remove', ANCESTOR_ID, OTHER_ID, '--config', logging)
+    const removed = { audit: 'orphan.remove', outcome: 'ok', code: undefined, user: USER, client: null }
+    assert.deepEqual(auditLines(await readFile(logFile, 'utf8')), [
+      { ...removed, vm: undefined, snapshot: ANCESTOR_ID },
+      { ...removed, vm: undefined, snapshot: OTHER_ID },
+    ])
     await bench.onServer((client) => bench.verify(client))
   },
 )
@@ -149,8 +160,20 @@ crashTest(
     const id = bench.idsOf(ACROSS).at(-1)!
     const { findings } = await report(config)
     assert.match(message(findings, 'orphans', 'warning'), new RegExp(`${id} of VM vm-across: it is whole`))
-    await fails(/is of VM vm-across/, 'orphans', 'adopt', id, '--vm', BESIDE, '--config', config)
-    await said('orphans', 'adopt', id, '--config', config)
+    const wrong = await fails(
+      /is of VM vm-across/,
+      'orphans',
+      'adopt',
+      id,
+      '--vm',
+      BESIDE,
+      '--config',
+      config,
+    )
+    const line = { audit: 'orphan.adopt', user: USER, client: null, snapshot: id }
+    assert.deepEqual(auditLines(wrong), [{ ...line, outcome: 'failed', code: 'ORPHAN_REFUSED', vm: BESIDE }])
+    const { stderr } = await runProgram('orphans', 'adopt', id, '--config', config)
+    assert.deepEqual(auditLines(stderr), [{ ...line, outcome: 'ok', code: undefined, vm: ACROSS }])
     await bench.onServer((client) => bench.verify(client))
   },
 )
@@ -209,8 +232,21 @@ async function said(...args: readonly string[]): Promise<string> {
   return result.stdout
 }
 
-async function fails(why: RegExp, ...args: readonly string[]): Promise<void> {
+/** @returns what it wrote to standard error */
+async function fails(why: RegExp, ...args: readonly string[]): Promise<string> {
   const { code, stderr }: ProgramResult = await runProgram(...args)
   assert.match(stderr, why)
   assert.equal(code, 1)
+  return stderr
+}
+
+/** What the lines of a log say of changes, among others that need not be JSON. */
+function auditLines(log: string) {
+  return log
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => {
+      const { audit, outcome, code, user, client, vm, snapshot } = JSON.parse(line)
+      return { audit, outcome, code, user, client, vm, snapshot }
+    })
 }

@@ -55,6 +55,8 @@ disks = [{ path = ${JSON.stringify(disk)}, device_name = "xvda" }]
         await delay(50)
       }
       assert.deepEqual(kept, [base.id, newest.id])
+      const deleted = await server.logged(({ audit }) => audit === 'snapshot.retention')
+      assert.deepEqual([deleted['outcome'], deleted['vm']], ['ok', 'vm-1'])
       const { diff } = (await client.snapshot('vm-1', newest.id, base.id)).disks[0]!
       assert.equal(diff?.changed_bytes, 0)
 

@@ -5,6 +5,7 @@ import xfs from '../../backends/xfs/index.ts'
 import { AuditLocks } from '../../core/audit/audit-locks.ts'
 import { type AuditLimits, AuditService } from '../../core/audit/audit-service.ts'
 import { AuditStore } from '../../core/audit/audit-store.ts'
+import { AuditTrail } from '../../core/audit-trail.ts'
 import { BackendRegistry } from '../../core/backends/backend-registry.ts'
 import { Quiesce, type QuiesceOptions } from '../../core/consistency/quiesce.ts'
 import { StallForecast, type StallForecastOptions } from '../../core/consistency/stall-forecast.ts'
@@ -102,7 +103,7 @@ export async function makeCore(options: CoreOptions) {
   const maps = new SnapshotMaps(disks, clock)
   const leases = new LeaseService({ store, locks, changes, guard, hold: holdBeneath, watches, clock, log })
   const retention = new RetentionService(
-    { store, locks, journal, leases, clock, log },
+    { store, locks, journal, leases, clock, log, trail: new AuditTrail(log) },
     { intervalMs: 3_600_000, ...options.retention },
   )
   const distrusted = new AuditStore(database.keyv(AUDITS_NAMESPACE))

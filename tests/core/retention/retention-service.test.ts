@@ -14,6 +14,10 @@ const HOUR = 3_600_000
 
 interface Line {
   readonly message: string
+  readonly audit?: string
+  readonly outcome?: string
+  readonly code?: string
+  readonly user?: string | null
   readonly snapshot?: string
   readonly reason?: string
 }
@@ -67,10 +71,10 @@ retentionTest(
     await core.retention.idle()
     assert.deepEqual(await snapshotFolders(mount), [first, third, fourth].sort())
     assert.deepEqual((await core.vms.get(VM)).snapshotIds, [first, third, fourth])
-    const deleted = lines.filter(({ message }) => message === 'retention deleted a snapshot')
+    const deleted = lines.filter(({ audit }) => audit === 'snapshot.retention')
     assert.deepEqual(
-      deleted.map(({ snapshot, reason }) => [snapshot, reason]),
-      [[second, '2 are newer, and retention.keep_last is 2']],
+      deleted.map(({ outcome, user, snapshot, reason }) => [outcome, user, snapshot, reason]),
+      [['ok', null, second, '2 are newer, and retention.keep_last is 2']],
     )
     assert.ok(lines.some(({ message, snapshot }) => message.includes('keeps a leased') && snapshot === first))
     pass(HOUR)
@@ -115,6 +119,11 @@ retentionTest(
     await core.retention.idle()
     assert.equal((await core.vms.get(VM)).snapshotIds.length, 2)
     assert.ok(lines.some(({ message }) => message.includes('tried again at the next round')))
+    const failed = lines.find(({ outcome }) => outcome === 'failed')
+    assert.deepEqual(
+      [failed?.audit, failed?.snapshot, failed?.code],
+      ['snapshot.retention', first, 'REPOSITORY_READ_ONLY'],
+    )
     await filesystem.remountWritable()
     core.retention.start()
     for (let tries = 0; tries < 200; tries++) {
