@@ -1,13 +1,19 @@
 import { DiskferryError, describe } from '../errors.ts'
 import type { BackendManifest, CompatibilityTarget, Mount, StorageBackend } from '../storage-backend.ts'
+import { repositoryStateError } from './backend-failure.ts'
 import { CheckedBackend } from './checked-backend.ts'
 import { checkBackendShape } from './manifest-check.ts'
 import { settledWithin } from './settled-within.ts'
 
 /** The backend for a mount, or the reasons why there is none. */
 export type BackendChoice =
-  | { readonly backend: StorageBackend; readonly reasons: readonly [] }
-  | { readonly backend: undefined; readonly reasons: readonly string[] }
+  | { readonly backend: StorageBackend; readonly reasons: readonly []; readonly refusal?: undefined }
+  | {
+      readonly backend: undefined
+      readonly reasons: readonly string[]
+      /** REPOSITORY_FULL or REPOSITORY_READ_ONLY, where that is why the mount could not be checked. */
+      readonly refusal?: DiskferryError
+    }
 
 /** One that waits for something must not keep the next from being asked. */
 const CHECK_LIMIT_MS = 30_000
@@ -65,6 +71,7 @@ export class BackendRegistry {
     if (candidates.length === 0)
       return { backend: undefined, reasons: [this.#unknownFilesystem(target.mount)] }
     const reasons: string[] = []
+    let refusal: DiskferryError | undefined
     for (const backend of candidates) {
       const { name } = backend.manifest
       try {
@@ -77,10 +84,11 @@ export class BackendRegistry {
         reasons.push(...report.reasons.map((reason) => `${name}: ${reason}`))
       } catch (error) {
         signal?.throwIfAborted()
+        refusal ??= repositoryStateError(error, `${name}: the check failed`)
         reasons.push(`${name}: the check failed: ${describe(error)}`)
       }
     }
-    return { backend: undefined, reasons }
+    return { backend: undefined, reasons, ...(refusal !== undefined && { refusal }) }
   }
 
   #candidates(mount: Mount): readonly StorageBackend[] {

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, systemCode } from '../errors.ts'
+import { DiskferryError, describe, systemCode } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import { shownPath } from '../held-path.ts'
 import type { CompatibilityReport, StorageBackend } from '../storage-backend.ts'
-import { describeWithAdvice } from './backend-failure.ts'
+import { describeWithAdvice, repositoryStateError } from './backend-failure.ts'
 
 /** Longer than any filesystem keeps inside the inode, and not a multiple of a block. */
 const TRIAL_BYTES = 256 * 1024 + 1
@@ -15,7 +15,7 @@ const TRIAL_BYTES = 256 * 1024 + 1
  * its name promises. Removes what it made.
  *
  * @param explain turns the clone's error into sentences that a person can act on; by default its message
- * @throws only an abort
+ * @throws REPOSITORY_FULL, REPOSITORY_READ_ONLY, which say nothing about clones; an abort
  */
 export async function trialClone(
   clone: StorageBackend['clone'],
@@ -27,11 +27,12 @@ export async function trialClone(
   const source = join(directory, name)
   const target = join(directory, `${name}.clone`)
   const content = randomBytes(TRIAL_BYTES)
-  const refused = (error: unknown): CompatibilityReport => ({
-    compatible: false,
-    reasons: reasonsFor(error, explain, directory),
-  })
-  let report: CompatibilityReport
+  const refused = (error: unknown): CompatibilityReport | DiskferryError =>
+    repositoryStateError(error, `no trial clone can be made in '${shownPath(directory)}'`) ?? {
+      compatible: false,
+      reasons: reasonsFor(error, explain, directory),
+    }
+  let report: CompatibilityReport | DiskferryError
   try {
     await writeNew(source, content)
     faultPoint('trial.written')
@@ -48,9 +49,10 @@ export async function trialClone(
     for (const path of [source, target]) await removeFile(path)
   } catch (error) {
     // Where the trial itself failed, its reason tells more than why its files can't be removed.
-    if (report.compatible) report = refused(error)
+    if (!(report instanceof DiskferryError) && report.compatible) report = refused(error)
   }
   signal?.throwIfAborted()
+  if (report instanceof DiskferryError) throw report
   return report
 }
 
@@ -59,19 +61,10 @@ function reasonsFor(
   explain: (error: unknown) => readonly string[],
   directory: string,
 ): readonly string[] {
-  const shown = shownPath(directory)
-  switch (systemCode(error)) {
-    case 'EROFS':
-      return [`'${shown}' is on a read-only mount: snapshots can't be written there`]
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return [`the filesystem of '${shown}' is full: free some space`]
-    case 'EACCES':
-    case 'EPERM':
-      return [`this program may not write in '${shown}': ${describe(error)}`]
-    default:
-      return explain(error).map((reason) => (reason === describe(error) ? describeWithAdvice(error) : reason))
-  }
+  const code = systemCode(error)
+  if (code === 'EACCES' || code === 'EPERM')
+    return [`this program may not write in '${shownPath(directory)}': ${describe(error)}`]
+  return explain(error).map((reason) => (reason === describe(error) ? describeWithAdvice(error) : reason))
 }
 
 /** Node's rm() gives ENOTDIR where a file may not be removed. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { describeWithAdvice } from '../backends/backend-failure.ts'
+import { describeWithAdvice, repositoryStateError } from '../backends/backend-failure.ts'
 import type { BackendChoice, BackendRegistry } from '../backends/backend-registry.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
 import type { HoldBeneath } from '../held-path.ts'
@@ -71,24 +71,21 @@ export class CompatibilityCache {
       choice = await this.#registry.choose({ mount, trialDirectory: trial.path }, signal)
     } catch (error) {
       if (error instanceof DiskferryError && error.code === 'REPOSITORY_NOT_MOUNTED') throw error
-      if (choice === undefined || choice.backend !== undefined)
-        return { backend: undefined, reasons: [folderReason(directory, error)] }
+      if (choice === undefined || choice.backend !== undefined) return unusable(directory, error)
     }
     return choice
   }
 }
 
-function folderReason(directory: string, error: unknown): string {
-  switch (systemCode(error)) {
-    case 'EROFS':
-      return `mounted read-only: snapshots can't be written to '${directory}'`
-    case 'ELOOP':
-    case 'ENOTDIR':
-      return `'${directory}' is a link or a file and not a folder: find out who put it there, then remove it`
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return `the filesystem of '${directory}' is full: free some space`
-    default:
-      return `the folder for snapshots '${directory}' can't be made or read: ${describeWithAdvice(error)}`
+function unusable(directory: string, error: unknown): BackendChoice {
+  const code = systemCode(error)
+  if (code === 'ELOOP' || code === 'ENOTDIR') {
+    const reason = `'${directory}' is a link or a file and not a folder: find out who put it there, then remove it`
+    return { backend: undefined, reasons: [reason] }
   }
+  const what = `the folder for snapshots '${directory}' can't be made or read`
+  const refusal = repositoryStateError(error, what)
+  return refusal === undefined
+    ? { backend: undefined, reasons: [`${what}: ${describeWithAdvice(error)}`] }
+    : { backend: undefined, reasons: [refusal.message], refusal }
 }

@@ -20,7 +20,7 @@ export interface ResolvedRepository {
   readonly backend: StorageBackend | null
   /** Why there is no backend; empty when there is one. */
   readonly reasons: readonly string[]
-  /** REPOSITORY_NOT_RESPONDING, where that is the reason. */
+  /** REPOSITORY_NOT_RESPONDING, REPOSITORY_FULL or REPOSITORY_READ_ONLY, where that is the reason. */
   readonly refusal?: DiskferryError
 }
 
@@ -103,8 +103,9 @@ export class RepositoryCatalogue implements Repositories {
       const mount = await this.#guard.mountOf(root)
       if (mount === undefined)
         return without(`nothing is mounted on '${mountPoint}': mount the repository`, { root })
-      const { backend, reasons } = await this.#compatibility.choose(root, mount, fresh)
-      return { repository, root, mount, backend: backend ?? null, reasons }
+      const { backend, reasons, refusal } = await this.#compatibility.choose(root, mount, fresh)
+      const chosen = { repository, root, mount, backend: backend ?? null, reasons }
+      return refusal === undefined ? chosen : { ...chosen, refusal }
     } catch (error) {
       if (isNotResponding(error)) return without(error.message, { refusal: error })
       if (error instanceof DiskferryError && error.code === 'REPOSITORY_NOT_MOUNTED')

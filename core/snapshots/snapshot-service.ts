@@ -221,14 +221,14 @@ function snapshotNotFound(vmId: string, id: string, cause?: unknown): DiskferryE
   })
 }
 
-/** 503 rather than 400 where a repository does not answer: nothing is wrong with the VM. */
+/** Where a repository does not answer, is full or read-only nothing is wrong with the VM. */
 function refusal({ vm, disks, reasons }: VmPlan): DiskferryError {
-  const silent = disks.find((disk) => disk.refusal !== undefined)?.refusal
+  const refused = disks.find((disk) => disk.refusal !== undefined)?.refusal
   const message = `no snapshot of VM ${vm.name} (${vm.friendlyName}) can be taken: ${reasons.join('; ')}`
-  if (silent === undefined) return new DiskferryError('VM_NOT_COMPATIBLE', message)
-  const { code, clientMessage } = silent
+  if (refused === undefined) return new DiskferryError('VM_NOT_COMPATIBLE', message)
+  const { code, clientMessage } = refused
   return new DiskferryError(code, message, {
-    cause: silent,
+    cause: refused,
     ...(clientMessage !== undefined && { clientMessage }),
   })
 }

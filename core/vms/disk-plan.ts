@@ -26,7 +26,7 @@ export interface DiskPlan {
   readonly view: DiskView
   /** Stands in the way of a snapshot: a disk that the VM writes and that can't be cloned. */
   readonly blocks: boolean
-  /** REPOSITORY_NOT_RESPONDING, where that is why it stands in the way. */
+  /** REPOSITORY_NOT_RESPONDING, REPOSITORY_FULL or REPOSITORY_READ_ONLY, where that is why it stands in the way. */
   readonly refusal?: DiskferryError
   /** Only for a disk that is to be cloned. */
   readonly source?: CloneSource

@@ -58,7 +58,7 @@ for (const failing of FAILING_FILESYSTEMS) {
     await using folder = await temporaryDirectory('hooks')
     await using mounted = await failingMount(failing, MOUNT)
     const hold = await hookHold(folder.path)
-    await using lab = await openLab({ mountPoint: MOUNT, extraConfig: hold.config })
+    await using lab = await openLab({ mountPoint: MOUNT, extraConfig: `[quiesce]\n${hold.config}` })
     const paths = await lab.addVm(VM)
     for (const path of paths.values()) await new Disk(path).fill(0, MIB, 1)
     const disk = new Disk(paths.get('data.img')!)
@@ -110,7 +110,9 @@ async function breakBetweenRequests(scene: Scene, first: RemoteSnapshot): Promis
     )
   // A VM that can't be seen was not deleted, which VM_NOT_FOUND would mean.
   const incompatible = '400 VM_NOT_COMPATIBLE.*look into the kernel log'
-  assert.match(failures.create, anyOf('503 INVENTORY_UNREADABLE', incompatible, SILENT))
+  // The filesystem may have noticed already, and be read-only since.
+  const readOnly = '503 REPOSITORY_READ_ONLY'
+  assert.match(failures.create, anyOf('503 INVENTORY_UNREADABLE', incompatible, readOnly, SILENT))
   const download = await fetchChecked(lab, second, content)
   t.diagnostic(`download: ${download}`)
   assert.notEqual(download, 'whole')

@@ -2,12 +2,15 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hookProgram } from './hook-program.ts'
 
-/** A hook that can make the next snapshot wait, after everything was checked and before the first clone. */
+/**
+ * A hook that can make the next snapshot wait: `before` after everything was checked and before the first clone, `after`
+ * when all is cloned and nothing says so yet.
+ */
 export interface HookHold {
-  /** For the server: the table `[quiesce]`. */
+  /** For the server: its line in the table `[quiesce]`. */
   readonly config: string
-  /** For a core of its own: `quiesce.before`. */
-  readonly before: readonly string[]
+  /** For a core of its own. */
+  readonly command: readonly string[]
   next(): Promise<HeldHook>
 }
 
@@ -18,13 +21,13 @@ export interface HeldHook extends AsyncDisposable {
   release(): Promise<void>
 }
 
-export async function hookHold(folder: string): Promise<HookHold> {
-  const wait = join(folder, 'wait')
-  const program = await hookProgram(folder, 'before', `while [ -e '${wait}' ]; do sleep 0.1; done`)
+export async function hookHold(folder: string, name: 'before' | 'after' = 'before'): Promise<HookHold> {
+  const wait = join(folder, `wait-${name}`)
+  const program = await hookProgram(folder, name, `while [ -e '${wait}' ]; do sleep 0.1; done`)
   const release = () => rm(wait, { force: true })
   return {
-    before: [program.path],
-    config: `[quiesce]\nbefore = [${JSON.stringify(program.path)}]\n`,
+    command: [program.path],
+    config: `${name} = [${JSON.stringify(program.path)}]\n`,
     async next() {
       const calls = (await program.calls()).length
       await writeFile(wait, '')

@@ -18,3 +18,8 @@ export async function snapshotFiles(mount: string): Promise<string[]> {
   )
   return paths.map((path) => join(folder, path)).sort()
 }
+
+/** Snapshot folders and trial files; the folder for them may be there or not. */
+export async function leftBehind(mount: string): Promise<string[]> {
+  return (await readdir(mount)).includes(SNAPSHOTS) ? snapshotFolders(mount) : []
+}

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiskferryError, type ErrorCode } from '../../core/errors.ts'
 import { makeCore, makeDisk, type TestCore } from './core.ts'
-import { SNAPSHOTS, snapshotFolders } from './snapshot-folders.ts'
 import { type StorageTestContext, storageTest } from './storage-test.ts'
 
 export const VM = 'vm-1'
@@ -35,20 +32,4 @@ export function failsWith(code: ErrorCode, pattern = /./) {
     assert.match(error.message, pattern)
     return true
   }
-}
-
-/** Leaves a filesystem without room for a byte or a name. */
-export function fillUp(mount: string): void {
-  const script = `
-i=0
-while dd if=/dev/zero of="$1/fill-$i" bs=1M status=none 2>/dev/null; do i=$((i + 1)); done
-i=0
-while mkdir "$1/folder-$i" 2>/dev/null && echo filling > "$1/folder-$i/file" 2>/dev/null; do i=$((i + 1)); done
-sync`
-  execFileSync('sh', ['-c', script, 'fill', mount])
-}
-
-/** Snapshot folders and trial files; the folder for them may stay. */
-export async function leftBehind(mount: string): Promise<string[]> {
-  return (await readdir(mount)).includes(SNAPSHOTS) ? snapshotFolders(mount) : []
 }

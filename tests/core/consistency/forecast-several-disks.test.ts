@@ -8,7 +8,8 @@ import type { StallForecastOptions } from '../../../core/consistency/stall-forec
 import type { StorageBackend } from '../../../core/index.ts'
 import type { Log } from '../../../core/log.ts'
 import { makeCore, type TestCore } from '../../support/core.ts'
-import { failsWith, leftBehind, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { leftBehind } from '../../support/snapshot-folders.ts'
+import { failsWith, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { storageTest } from '../../support/storage-test.ts'
 
 const MS_PER_EXTENT = 0.03

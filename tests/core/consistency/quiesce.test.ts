@@ -8,15 +8,8 @@ import { Quiesce } from '../../../core/consistency/quiesce.ts'
 import { makeCore, makeDisk, type TestCore } from '../../support/core.ts'
 import { type HookProgram, hookProgram } from '../../support/hook-program.ts'
 import { SILENT } from '../../support/silent-log.ts'
-import {
-  type Bench,
-  failsWith,
-  leftBehind,
-  MIB,
-  snapshotTest,
-  VM,
-  WHOLE,
-} from '../../support/snapshot-test.ts'
+import { leftBehind } from '../../support/snapshot-folders.ts'
+import { type Bench, failsWith, MIB, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 
 interface HookedBench extends Bench {

@@ -9,7 +9,8 @@ import type { Log } from '../../../core/log.ts'
 import { REFLINK_STORAGE } from '../../storage/matrix.ts'
 import { makeCore, type TestCore } from '../../support/core.ts'
 import { hookProgram } from '../../support/hook-program.ts'
-import { failsWith, leftBehind, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { leftBehind } from '../../support/snapshot-folders.ts'
+import { failsWith, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { storageTest } from '../../support/storage-test.ts'
 
 const EXTENTS = 5000

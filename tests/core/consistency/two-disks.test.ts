@@ -6,7 +6,8 @@ import xfs from '../../../backends/xfs/index.ts'
 import type { StorageBackend } from '../../../core/index.ts'
 import { makeCore, makeDisk, type TestCore } from '../../support/core.ts'
 import { type HookProgram, hookProgram } from '../../support/hook-program.ts'
-import { failsWith, leftBehind, MIB, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { leftBehind } from '../../support/snapshot-folders.ts'
+import { failsWith, MIB, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 
 const real = xfs()
 

@@ -5,16 +5,8 @@ import { dirname, join } from 'node:path'
 import { DiskferryError } from '../../../core/errors.ts'
 import { makeCore, makeDisk } from '../../support/core.ts'
 import { swapNames } from '../../support/link-swapper.ts'
-import { snapshotFolders } from '../../support/snapshot-folders.ts'
-import {
-  type Bench,
-  failsWith,
-  leftBehind,
-  MIB,
-  snapshotTest,
-  VM,
-  WHOLE,
-} from '../../support/snapshot-test.ts'
+import { leftBehind, snapshotFolders } from '../../support/snapshot-folders.ts'
+import { type Bench, failsWith, MIB, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 
 /** How a disk is set before the snapshot, and what is said of it. */
 const HOSTILE: readonly (readonly [string, (bench: Bench, secret: string) => Promise<void>, RegExp])[] = [

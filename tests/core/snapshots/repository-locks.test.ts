@@ -10,8 +10,9 @@ import { RepositoryLocks } from '../../../core/snapshots/repository-locks.ts'
 import { acquireFlock, holdBeneath, readMounts, SystemCallError } from '../../../native/index.ts'
 import { makeCore } from '../../support/core.ts'
 import { deferred } from '../../support/deferred.ts'
+import { fillUp } from '../../support/fill-up.ts'
 import { snapshotFolders } from '../../support/snapshot-folders.ts'
-import { failsWith, fillUp, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { failsWith, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { storageTest } from '../../support/storage-test.ts'
 
 const { signal } = new AbortController()
@@ -155,7 +156,7 @@ snapshotTest('a snapshot can be deleted where a full filesystem has no room for 
   const { core, mount } = bench
   const { id } = await core.snapshots.create(VM, WHOLE)
   await rm(join(mount, 'CoriolisSnapshots/.locks'), { recursive: true })
-  fillUp(mount)
+  await using _full = await fillUp(mount)
   const { locks, warnings } = makeLocks(30_000)
   await assert.rejects(
     locks.hold([mount], VM, () => assert.fail('it has the lock'), signal),

@@ -1,30 +1,55 @@
 import assert from 'node:assert/strict'
 import { mkdir, readdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import btrfs from '../../../backends/btrfs/index.ts'
 import xfs from '../../../backends/xfs/index.ts'
-import { DiskferryError } from '../../../core/errors.ts'
 import { storageKind } from '../../storage/matrix.ts'
+import { command } from '../../support/command.ts'
 import { makeCore, makeDisk } from '../../support/core.ts'
+import { fillUp } from '../../support/fill-up.ts'
 import { mountFilesystem } from '../../support/loop-filesystem.ts'
-import { snapshotFolders } from '../../support/snapshot-folders.ts'
-import { failsWith, fillUp, leftBehind, MIB, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
+import { leftBehind, snapshotFolders } from '../../support/snapshot-folders.ts'
+import { failsWith, MIB, snapshotTest, VM, WHOLE } from '../../support/snapshot-test.ts'
 import { storageTest } from '../../support/storage-test.ts'
 
-snapshotTest('a full filesystem refuses the snapshot and nothing is left behind', async ({ core, mount }) => {
-  await core.snapshots.purge(VM)
-  fillUp(mount)
-  await assert.rejects(core.snapshots.create(VM, WHOLE), (error: unknown) => {
-    assert.ok(error instanceof DiskferryError)
-    assert.ok(
-      ['REPOSITORY_FULL', 'VM_NOT_COMPATIBLE'].includes(error.code),
-      `${error.code}: ${error.message}`,
-    )
-    assert.match(error.message, /full|space/i)
-    return true
-  })
-  assert.deepEqual(await leftBehind(mount), [])
-  assert.deepEqual(await core.store.vmIds(), [])
-})
+storageTest(
+  'btrfs',
+  'a quota that is used up right after the check refuses the snapshot as full, and nothing is left behind',
+  async ({ mount: top, filesystem }) => {
+    const mount = join(top, 'repository')
+    await command('btrfs', ['quota', 'enable', top])
+    await command('btrfs', ['subvolume', 'create', mount])
+    const limit = (bytes: string) => command('btrfs', ['qgroup', 'limit', bytes, '0/256', top])
+    const disk = await makeDisk(mount, 'disk.img', MIB)
+    const real = btrfs()
+    const usedUp = {
+      manifest: real.manifest,
+      async checkCompatibility() {
+        await limit('4096')
+        return { compatible: true, reasons: [] }
+      },
+      clone: real.clone.bind(real),
+      extentMap: real.extentMap.bind(real),
+      diff: real.diff.bind(real),
+    }
+    const dbFile = join(filesystem.image, '..', 'test.db')
+    const vms = [VM, 'vm-2'].map((name) => ({ name, disks: [disk] }))
+    const options = { mounts: [mount], requireMountPoint: false, vms, dbFile }
+    await using core = await makeCore(options)
+    await using full = await makeCore({ ...options, backends: [usedUp] })
+    let known: readonly string[] = []
+    const refuses = async (vmId: string, message: RegExp) => {
+      await assert.rejects(full.snapshots.create(vmId, WHOLE), failsWith('REPOSITORY_FULL', message))
+      await limit('none')
+      assert.deepEqual(await leftBehind(mount), known)
+    }
+    await refuses(VM, /can't be given an id: .* quota/)
+    known = [(await core.snapshots.create(VM, WHOLE)).id]
+    await refuses('vm-2', /its lock .* can't be had: .* quota/)
+    await refuses(VM, /the snapshot could not be made: .* quota .* mkdir/)
+    assert.deepEqual(await core.store.vmIds(), [VM])
+  },
+)
 
 snapshotTest(
   'a clone that fails on one of two disks takes back the other one',
@@ -59,7 +84,7 @@ snapshotTest(
   async ({ core, filesystem, mount }) => {
     const snapshot = await core.snapshots.create(VM, WHOLE)
     await filesystem.remountReadOnly()
-    await assert.rejects(core.snapshots.create(VM, WHOLE), failsWith('VM_NOT_COMPATIBLE', /read-only/))
+    await assert.rejects(core.snapshots.create(VM, WHOLE), failsWith('REPOSITORY_READ_ONLY', /read-only/))
     await assert.rejects(core.snapshots.delete(VM, snapshot.id), failsWith('REPOSITORY_READ_ONLY', /remount/))
     assert.equal((await core.snapshots.get(VM, snapshot.id, WHOLE)).id, snapshot.id)
     await filesystem.remountWritable()
@@ -150,7 +175,7 @@ storageTest(
     const disk = await makeDisk(mount, 'disk.img', MIB)
     await using core = await makeCore({ mounts: [mount], vms: [{ name: VM, disks: [disk] }], dbFile })
     const kept = await core.snapshots.create(VM, WHOLE)
-    fillUp(small.mountPoint)
+    await using _full = await fillUp(small.mountPoint)
     await assert.rejects(
       async () => {
         // The database may have a free page or two inside.

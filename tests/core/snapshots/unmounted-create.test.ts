@@ -22,7 +22,7 @@ snapshotTest(
       mounts: [mount, second.mountPoint],
       vms: [{ name: VM, disks: [disk, other] }],
       dbFile,
-      quiesce: { before: hook.before },
+      quiesce: { before: hook.command },
     })
     const kept = await core.snapshots.create(VM, WHOLE)
     const before = await core.store.read(VM)
