@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { DiskferryError } from '../errors.ts'
 import type { MetricRegistry } from '../metrics/metrics.ts'
+import { LaterTries } from '../snapshots/later-tries.ts'
 import { findPair } from '../snapshots/snapshot-service.ts'
 import { type Audit, type AuditOptions, type Audits, abandoned } from './audit.ts'
 import type { AuditLocks } from './audit-locks.ts'
@@ -31,6 +32,8 @@ export class AuditService implements Audits {
   readonly #parts: AuditServiceParts & RunningAuditParts
   readonly #limits: AuditLimits
   readonly #slots = new Map<string, Slot>()
+  /** VMs of which something was found out that could not be written. */
+  readonly #later = new LaterTries((vmId) => this.#writeAgain(vmId))
   #stopping = false
 
   constructor(parts: AuditServiceParts, limits: AuditLimits) {
@@ -63,6 +66,7 @@ export class AuditService implements Audits {
       void running.run().finally(async () => {
         await lock[Symbol.asyncDispose]()
         free()
+        if (this.#parts.store.hasUnwritten(vmId)) this.#later.add(vmId)
       })
       return running.audit
     } catch (error) {
@@ -94,6 +98,7 @@ export class AuditService implements Audits {
     const slots = [...this.#slots.values()]
     for (const { running } of slots) running?.abort(STOPPED)
     await Promise.all(slots.map(({ ended }) => ended))
+    await this.#later.stop()
   }
 
   #assertRoom(vmId: string): void {
@@ -151,6 +156,22 @@ export class AuditService implements Audits {
   #live(vmId: string, snapshotId: string): RunningAudit | undefined {
     const running = this.#slots.get(vmId)?.running
     return running?.audit.snapshotId === snapshotId ? running : undefined
+  }
+
+  /** @returns whether it is written */
+  async #writeAgain(vmId: string): Promise<boolean> {
+    // A running audit writes it with its own.
+    if (this.#slots.has(vmId)) return false
+    try {
+      const lock = await this.#parts.locks.tryAcquire(vmId)
+      if (lock === undefined) return false
+      await using _held = lock
+      await this.#parts.store.writeAgain(vmId)
+      return true
+    } catch {
+      // It was logged when it failed for the first time.
+      return false
+    }
   }
 
   /** The record; one that says `running` although nobody holds the lock was left by a program that was killed. */

@@ -27,9 +27,15 @@ export interface DistrustedPairs {
 const MOST_AUDITS = 100
 const EMPTY: AuditRecord = { version: 1, audits: [], distrusted: [] }
 
-/** What audits found out, in the database. Who writes holds the VM's audit lock. Every method throws STORE_FAILED. */
+/**
+ * What audits found out, in the database. Who writes holds the VM's audit lock. Every method throws STORE_FAILED.
+ *
+ * What an ended audit found out holds although it could not be written, on a full disk for example: this process goes by
+ * it, and `writeAgain` has another try.
+ */
 export class AuditStore implements DistrustedPairs {
   readonly #keyv: Keyv
+  readonly #unwritten = new Map<string, AuditRecord>()
   #updates: Promise<void> = Promise.resolve()
 
   /** @param keyv with `throwOnErrors` */
@@ -40,7 +46,8 @@ export class AuditStore implements DistrustedPairs {
 
   async read(vmId: string): Promise<AuditRecord> {
     const value: unknown = await this.#guarded('read', () => this.#keyv.get(vmId))
-    return value === undefined ? EMPTY : checked(value, vmId)
+    const written = value === undefined ? EMPTY : checked(value, vmId)
+    return merged(written, this.#unwritten.get(vmId) ?? EMPTY)
   }
 
   async reasonToDistrust(vmId: string, compareTo: string, snapshotId: string): Promise<string | undefined> {
@@ -49,20 +56,23 @@ export class AuditStore implements DistrustedPairs {
   }
 
   /** In place of the earlier audit of the same snapshot. */
-  keep(audit: Audit): Promise<void> {
-    return this.#update(audit.vmId, (record) => {
-      const others = record.audits.filter(({ snapshotId }) => snapshotId !== audit.snapshotId)
-      return { ...record, audits: [...others, audit].slice(-MOST_AUDITS) }
-    })
+  async keep(audit: Audit): Promise<void> {
+    const found = { ...EMPTY, audits: [audit] }
+    if (audit.state === 'running') await this.#update(audit.vmId, (record) => merged(record, found))
+    else await this.#lasting(audit.vmId, found)
   }
 
   /** For good: it ends with the snapshots. A pair that is distrusted already keeps its first reason. */
   distrust(vmId: string, pair: DistrustedPair): Promise<void> {
-    return this.#update(vmId, (record) =>
-      record.distrusted.some((known) => isSamePair(known, pair))
-        ? record
-        : { ...record, distrusted: [...record.distrusted, pair] },
-    )
+    return this.#lasting(vmId, { ...EMPTY, distrusted: [pair] })
+  }
+
+  hasUnwritten(vmId: string): boolean {
+    return this.#unwritten.has(vmId)
+  }
+
+  writeAgain(vmId: string): Promise<void> {
+    return this.#update(vmId, (record) => record)
   }
 
   /** Forgets what is known of snapshots that are no more, and ends what a killed program left running. */
@@ -84,18 +94,27 @@ export class AuditStore implements DistrustedPairs {
    */
   async countDistrusted(snapshotIdsOf: (vmId: string) => Promise<ReadonlySet<string>>): Promise<number> {
     const marked = new Map<string, readonly DistrustedPair[]>()
+    for (const [vmId, { distrusted }] of this.#unwritten) marked.set(vmId, distrusted)
     await this.#guarded('list', async () => {
       for await (const [key, value] of this.#keyv.iterator!(undefined)) {
-        const { distrusted } = checked(value, String(key))
-        if (distrusted.length > 0) marked.set(String(key), distrusted)
+        const vmId = String(key)
+        const record = merged(checked(value, vmId), this.#unwritten.get(vmId) ?? EMPTY)
+        marked.set(vmId, record.distrusted)
       }
     })
     let count = 0
     for (const [vmId, pairs] of marked) {
+      if (pairs.length === 0) continue
       const there = await snapshotIdsOf(vmId)
       count += pairs.filter((pair) => isPairOf(there, pair)).length
     }
     return count
+  }
+
+  async #lasting(vmId: string, found: AuditRecord): Promise<void> {
+    // Before it is written: nobody may believe the pair meanwhile.
+    this.#unwritten.set(vmId, merged(this.#unwritten.get(vmId) ?? EMPTY, found))
+    await this.writeAgain(vmId)
   }
 
   /** One after the other: a saved progress must not undo a mark that is written at the same time. */
@@ -103,11 +122,14 @@ export class AuditStore implements DistrustedPairs {
     const update = this.#updates.then(async () => {
       const before = await this.read(vmId)
       const after = change(before)
-      if (after === before) return
+      const unwritten = this.#unwritten.get(vmId)
+      if (after === before && unwritten === undefined) return
       await this.#guarded('write', async () => {
         if (after.audits.length + after.distrusted.length === 0) await this.#keyv.delete(vmId)
         else await this.#keyv.set(vmId, after)
       })
+      // Something more may have been found out meanwhile.
+      if (this.#unwritten.get(vmId) === unwritten) this.#unwritten.delete(vmId)
     })
     this.#updates = update.catch(() => undefined)
     return update
@@ -131,6 +153,21 @@ type Pair = Pick<DistrustedPair, 'compareTo' | 'snapshotId'>
 
 function isSamePair(left: Pair, right: Pair): boolean {
   return left.compareTo === right.compareTo && left.snapshotId === right.snapshotId
+}
+
+/** What was found out later wins, but for the reason of a pair. */
+function merged(record: AuditRecord, found: AuditRecord): AuditRecord {
+  const others = record.audits.filter((known) => !found.audits.some((audit) => isSameSnapshot(audit, known)))
+  const added = found.distrusted.filter((pair) => !record.distrusted.some((known) => isSamePair(known, pair)))
+  return {
+    version: 1,
+    audits: [...others, ...found.audits].slice(-MOST_AUDITS),
+    distrusted: [...record.distrusted, ...added],
+  }
+}
+
+function isSameSnapshot(left: Audit, right: Audit): boolean {
+  return left.snapshotId === right.snapshotId
 }
 
 function isPairOf(snapshotIds: ReadonlySet<string>, { compareTo, snapshotId }: Pair): boolean {

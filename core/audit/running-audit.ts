@@ -72,7 +72,7 @@ export class RunningAudit implements CompareObserver {
     try {
       await store.keep(this.#audit)
     } catch (error) {
-      log.error({ ...fields, err: error }, 'the result of an audit could not be kept')
+      log.error({ ...fields, err: error }, 'the result of an audit could not be kept, it is tried again')
     }
   }
 
@@ -96,10 +96,6 @@ export class RunningAudit implements CompareObserver {
   async mismatch(found: Mismatch): Promise<void> {
     const { vmId, snapshotId, compareTo, mismatchBytes, mismatches } = this.#audit
     const first = mismatchBytes === 0
-    if (first) {
-      const reason = `an audit found that the difference by the backend ${found.backend} was wrong (disk ${found.disk} at ${found.start}), so every byte of both snapshots was read`
-      await this.#parts.store.distrust(vmId, { snapshotId, compareTo, reason })
-    }
     this.#audit = {
       ...this.#audit,
       mismatchBytes: mismatchBytes + found.length,
@@ -107,6 +103,9 @@ export class RunningAudit implements CompareObserver {
     }
     this.#parts.metrics.mismatch(found.length)
     if (mismatches.length < MOST_MISMATCHES) this.#logMismatch(found, first)
+    if (!first) return
+    const reason = `an audit found that the difference by the backend ${found.backend} was wrong (disk ${found.disk} at ${found.start}), so every byte of both snapshots was read`
+    await this.#parts.store.distrust(vmId, { snapshotId, compareTo, reason })
   }
 
   #logMismatch(found: Mismatch, first: boolean): void {

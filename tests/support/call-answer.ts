@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { ApiClient, CallOptions } from './api-client.ts'
 
-/** What a client hears: `200`, or `507 REPOSITORY_FULL`. */
+/** What a client hears: `202`, or `507 REPOSITORY_FULL`. */
 export async function callAnswer(
   client: ApiClient,
   method: Dispatcher.HttpMethod,
@@ -10,5 +10,6 @@ export async function callAnswer(
 ): Promise<string> {
   const { statusCode, body } = await client.call(method, path, options)
   const text = await body.text()
-  return statusCode === 200 ? '200' : `${statusCode} ${(JSON.parse(text) as { readonly code: string }).code}`
+  if (statusCode < 300) return String(statusCode)
+  return `${statusCode} ${(JSON.parse(text) as { readonly code: string }).code}`
 }
