@@ -26,12 +26,25 @@ const NEVER_LOGGED = [
   'req.headers.authorization',
 ]
 
+/** What is kept in memory while the log can't be written; what comes after it is lost. Bytes. */
+const MOST_KEPT = 1024 * 1024
+
 /** One JSON object a line, with an ISO 8601 time. Written at once, so that a crash loses no line. */
 export function createLogger({ file, descriptor = 1, level }: LoggerOptions): ServerLog {
   const destination = pino.destination({
     dest: file ?? descriptor,
     sync: true,
     mode: 0o640,
+    maxLength: MOST_KEPT,
+  })
+  // Without a listener a full disk would be an exception for whoever logs, in the middle of a snapshot.
+  let isBroken = false
+  destination.on('error', (error) => {
+    if (!isBroken) process.stderr.write(`the log can't be written: ${error.message}\n`)
+    isBroken = true
+  })
+  destination.on('write', () => {
+    isBroken = false
   })
   const logger = pino(
     {
