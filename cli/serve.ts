@@ -67,6 +67,8 @@ export async function startServer(
     )
   }
   try {
+    // Or it does not start: the first snapshot would make a lost database look like one that has all.
+    await server.index.origin()
     await server.journal.recoverAll()
     const rebuilt = server.index.catchUp(stopped.signal)
     await Promise.race([rebuilt, delay(REBUILD_PATIENCE_MS, undefined, { ref: false })])

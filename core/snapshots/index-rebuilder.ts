@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type Keyv from 'keyv'
-import { describe } from '../errors.ts'
+import { DiskferryError, describe } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { Inventory, InventoryListing } from '../inventory.ts'
@@ -86,15 +86,23 @@ export class IndexRebuilder {
   /**
    * Whether this database is to be filled. It is remembered when it is first asked: whatever writes the first record asks
    * before, or the new database would be taken for one that has all.
+   *
+   * @throws STORE_FAILED
    */
   async origin(): Promise<Origin> {
     const { marks, store } = this.#parts
-    const known = await marks.get(ORIGIN_KEY)
-    if (known === 'new' || known === 'filled') return known
-    const origin = (await store.vmIds()).length === 0 ? 'new' : 'filled'
-    await marks.set(ORIGIN_KEY, origin)
-    faultPoint('rebuild.begun')
-    return origin
+    try {
+      const known = await marks.get(ORIGIN_KEY)
+      if (known === 'new' || known === 'filled') return known
+      const origin = (await store.vmIds()).length === 0 ? 'new' : 'filled'
+      await marks.set(ORIGIN_KEY, origin)
+      faultPoint('rebuild.begun')
+      return origin
+    } catch (error) {
+      if (error instanceof DiskferryError) throw error
+      const message = `the database could not remember whether it is new: ${describe(error)}; check db_file, the space on its filesystem and its permissions`
+      throw new DiskferryError('STORE_FAILED', message, { cause: error })
+    }
   }
 
   async #mounted({ repositories }: InventoryListing): Promise<readonly MountedRepository[]> {

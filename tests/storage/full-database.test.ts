@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { KeyvPinStore } from '../../api/auth/keyv-pin-store.ts'
 import { Disk } from '../../conformance/guest/disk.ts'
-import { openDatabase } from '../../core/store/database.ts'
+import { MANAGER_PINS_NAMESPACE, openDatabase } from '../../core/store/database.ts'
 import { acquireFlock } from '../../native/index.ts'
 import {
   EXAMPLE_REPOSITORY_ID,
@@ -106,15 +106,31 @@ storageTest(
   },
 )
 
-test('a database that is to be made on a full disk is refused, and made when there is space', async () => {
-  await using small = await mountFilesystem(storageKind('ext4'), SMALL)
-  const file = join(small.mountPoint, 'new.db')
-  const open = () => openDatabase(file, () => undefined, { locks: { acquire: acquireFlock }, log: SILENT })
-  {
-    await using _full = await fillUp(small.mountPoint)
-    await assert.rejects(open(), failsWith('STORE_FAILED', /the space on its filesystem/))
-  }
-  const database = await open()
-  await database.keyv('a').set('key', 1)
-  await database.close()
-})
+storageTest(
+  'ext4',
+  'a database is not begun on a full disk, and the certificate of a manager not forgotten there',
+  async ({ mount, filesystem }) => {
+    const directory = join(filesystem.image, '..')
+    const agentDbDir = join(directory, 'agent-db')
+    await layAgentDatabase(agentDbDir, [])
+    const options = { directory, agentDbDir, dbFile: join(mount, 'new.db') }
+    const repair = { locks: { acquire: acquireFlock }, log: SILENT }
+    const open = () => openDatabase(options.dbFile, () => undefined, repair)
+    {
+      await using _full = await fillUp(mount)
+      await assert.rejects(open(), failsWith('STORE_FAILED', /ENOSPC.* the space on its filesystem/))
+    }
+    const database = await open()
+    const pins = new KeyvPinStore(database.keyv(MANAGER_PINS_NAMESPACE))
+    await pins.set('manager', 'the one that it shows')
+    {
+      await using _full = await fillUp(mount)
+      await assert.rejects(pins.set('another', 'new'), failsWith('STORE_FAILED'))
+      assert.equal(await pins.get('manager'), 'the one that it shows')
+      await database.close()
+      await assert.rejects(startServer(options), /could not remember whether it is new: SQLITE_FULL/)
+    }
+    await using _server = await startServer(options)
+  },
+  SMALL,
+)
