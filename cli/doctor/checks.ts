@@ -1,6 +1,6 @@
 import type { Core } from '../../container.ts'
 import { DiskferryError, describe, type ErrorCode } from '../../core/errors.ts'
-import type { SnapshotRecord } from '../../core/snapshots/snapshot-record.ts'
+import { disksOf, type SnapshotRecord } from '../../core/snapshots/snapshot-record.ts'
 import type { Finding, Level } from './finding.ts'
 
 /** What is mounted, and whether snapshots can be made there: with a real trial clone. */
@@ -37,7 +37,8 @@ const OF_THE_REPOSITORY: ReadonlySet<ErrorCode> = new Set([
 export async function checkSnapshots({ store, disks }: Core): Promise<readonly Finding[]> {
   const found: Finding[] = []
   let intact = 0
-  const check = async (vmId: string, { id, state, disks: recorded }: SnapshotRecord): Promise<void> => {
+  const check = async (vmId: string, snapshot: SnapshotRecord): Promise<void> => {
+    const { id, state } = snapshot
     const add = (level: Level, what: string): void => {
       found.push({ area: 'snapshots', level, message: `VM ${vmId}, snapshot ${id}: ${what}` })
     }
@@ -49,7 +50,7 @@ export async function checkSnapshots({ store, disks }: Core): Promise<readonly F
       return
     }
     const before = found.length
-    for (const disk of recorded) {
+    for (const disk of disksOf(vmId, snapshot)) {
       try {
         await disks.assertIntact(disk)
       } catch (error) {

@@ -1,7 +1,7 @@
 import { COMPARE_BLOCK, compareRanges } from '../extents/compare-ranges.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { DiskMaps } from '../snapshots/disk-maps.ts'
-import type { DiskRecord, SnapshotRecord } from '../snapshots/snapshot-record.ts'
+import { disksOf, type SnapshotDisk, type SnapshotRecord } from '../snapshots/snapshot-record.ts'
 import { BlockSample, type ByteRange, blocksIn } from './block-sample.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { unreportedRanges, zeroRanges } from './told-ranges.ts'
@@ -14,6 +14,7 @@ const PIECES_PER_SECOND = 8
 const EMPTY_FILE = '/dev/null'
 
 export interface ComparedPair {
+  readonly vmId: string
   readonly base: SnapshotRecord
   readonly snapshot: SnapshotRecord
 }
@@ -42,8 +43,8 @@ interface TellsOf {
 /** One thing that the difference says of one disk: read both files there, and they must be equal. */
 interface Claim extends TellsOf {
   /** Undefined for what has to be zeros. */
-  readonly base: DiskRecord | undefined
-  readonly record: DiskRecord
+  readonly base: SnapshotDisk | undefined
+  readonly record: SnapshotDisk
   /** Of the repositories of both. */
   readonly roots: readonly string[]
   readonly ranges: () => Iterable<ByteRange>
@@ -87,8 +88,9 @@ export async function compareTold(
 
 async function claimsOf(disks: DiskMaps, pair: ComparedPair, signal: AbortSignal): Promise<readonly Claim[]> {
   const claims: Claim[] = []
-  for (const disk of pair.snapshot.disks) {
-    const older = pair.base.disks.find(({ name }) => name === disk.name)
+  const olderDisks = disksOf(pair.vmId, pair.base)
+  for (const disk of disksOf(pair.vmId, pair.snapshot)) {
+    const older = olderDisks.find(({ name }) => name === disk.name)
     const map =
       older === undefined
         ? await disks.allocated(disk, { squash: true }, signal)

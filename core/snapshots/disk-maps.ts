@@ -13,7 +13,7 @@ import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { Chunk, DiskMap, MapOptions, OpenDisk } from '../services.ts'
 import type { ChangedRangeBatch, DiffResult, StorageBackend } from '../storage-backend.ts'
 import { holdIntact } from './hold-intact.ts'
-import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
+import type { DiskRecord, SnapshotDisk } from './snapshot-record.ts'
 
 type Kind = 'data' | 'zero'
 
@@ -44,7 +44,7 @@ export class DiskMaps {
    * The ranges that were ever written.
    * @throws MAP_FAILED, SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING
    */
-  allocated(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+  allocated(disk: SnapshotDisk, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
     return this.#watches.run([disk.root], (either) => this.#allocated(disk, options, either), signal)
   }
 
@@ -54,7 +54,7 @@ export class DiskMaps {
    *
    * @throws MAP_FAILED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING
    */
-  async allocatedOrDamaged(disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+  async allocatedOrDamaged(disk: SnapshotDisk, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
     try {
       return await this.allocated(disk, options, signal)
     } catch (error) {
@@ -65,7 +65,12 @@ export class DiskMaps {
   }
 
   /** What differs from the same disk in an older snapshot. @throws DIFF_FAILED and as `allocated` */
-  changed(base: DiskRecord, disk: DiskRecord, options: MapOptions, signal?: AbortSignal): Promise<DiskMap> {
+  changed(
+    base: SnapshotDisk,
+    disk: SnapshotDisk,
+    options: MapOptions,
+    signal?: AbortSignal,
+  ): Promise<DiskMap> {
     return this.#watches.run(
       [base.root, disk.root],
       (either) => this.#changed(base, disk, options, either),
@@ -82,8 +87,8 @@ export class DiskMaps {
    * @throws as `changed`
    */
   compared(
-    base: DiskRecord | undefined,
-    disk: DiskRecord,
+    base: SnapshotDisk | undefined,
+    disk: SnapshotDisk,
     reason: string,
     options: MapOptions,
     signal?: AbortSignal,
@@ -96,14 +101,14 @@ export class DiskMaps {
   }
 
   /** Opens a disk for reading. @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, READ_FAILED */
-  async open(snapshot: SnapshotRecord, disk: DiskRecord): Promise<OpenDisk> {
+  async open(disk: SnapshotDisk): Promise<OpenDisk> {
     const watch = await this.#watches.of(disk.root)
     const handle = await watch.run((signal) => this.#open(disk, signal))
     const name = createHash('sha256').update(disk.name).digest('hex').slice(0, 16)
     return {
       size: disk.size,
-      etag: `${snapshot.id}-${name}-${disk.size}`,
-      createdAt: snapshot.createdAt,
+      etag: `${disk.snapshot.id}-${name}-${disk.size}`,
+      createdAt: disk.snapshot.createdAt,
       async read(buffer, position) {
         const { bytesRead } = await watch.run(() => handle.read(buffer, 0, buffer.length, position))
         return bytesRead
@@ -116,7 +121,7 @@ export class DiskMaps {
    * Is a snapshot's file still the one that was recorded?
    * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING, READ_FAILED
    */
-  assertIntact(disk: DiskRecord): Promise<void> {
+  assertIntact(disk: SnapshotDisk): Promise<void> {
     return this.#watches.run([disk.root], async () => {
       await using _held = await this.holdIntact(disk)
     })
@@ -126,11 +131,11 @@ export class DiskMaps {
    * A snapshot's file, held for who reads it himself. To be called under the watch of its mount.
    * @throws SNAPSHOT_DAMAGED, REPOSITORY_NOT_MOUNTED, READ_FAILED
    */
-  holdIntact(disk: DiskRecord): Promise<HeldPath> {
+  holdIntact(disk: SnapshotDisk): Promise<HeldPath> {
     return holdIntact(disk, this.#guard, this.#hold)
   }
 
-  async #allocated(disk: DiskRecord, options: MapOptions, signal: AbortSignal): Promise<DiskMap> {
+  async #allocated(disk: SnapshotDisk, options: MapOptions, signal: AbortSignal): Promise<DiskMap> {
     await using file = await this.holdIntact(disk)
     const list = new RangeList<Kind>(['data', 'zero'])
     for await (const batch of this.#backendOf(disk).extentMap(file.path, signal)) {
@@ -142,8 +147,8 @@ export class DiskMaps {
   }
 
   async #changed(
-    base: DiskRecord,
-    disk: DiskRecord,
+    base: SnapshotDisk,
+    disk: SnapshotDisk,
     options: MapOptions,
     signal: AbortSignal,
   ): Promise<DiskMap> {
@@ -174,8 +179,8 @@ export class DiskMaps {
   }
 
   async #compared(
-    base: DiskRecord | undefined,
-    disk: DiskRecord,
+    base: SnapshotDisk | undefined,
+    disk: SnapshotDisk,
     reason: string,
     options: MapOptions,
     signal: AbortSignal,
@@ -195,7 +200,7 @@ export class DiskMaps {
     }
   }
 
-  async #open(disk: DiskRecord, signal: AbortSignal): Promise<FileHandle> {
+  async #open(disk: SnapshotDisk, signal: AbortSignal): Promise<FileHandle> {
     await using file = await this.holdIntact(disk)
     let handle: FileHandle
     try {

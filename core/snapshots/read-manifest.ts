@@ -47,7 +47,11 @@ const CONTROLS = new RegExp(CONTROL, 'g')
  * @throws an Error that says what is wrong with it, or the system's error
  */
 export async function readManifest(file: string, id: string): Promise<Manifest> {
-  const value = parse(await readText(file))
+  return checkManifest(parse(await readText(file)), id)
+}
+
+/** @throws an Error that says what is wrong with it, as the end of a sentence */
+export function checkManifest(value: Readonly<Record<string, unknown>>, id: string): Manifest {
   const manifest = value as unknown as Manifest
   must(value['version'] === 1, `has the version ${JSON.stringify(value['version'])}, which is not known`)
   must(manifest.id === id, 'names another snapshot than its folder')

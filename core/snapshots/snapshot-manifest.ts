@@ -62,7 +62,12 @@ export async function retireManifest(folder: string): Promise<void> {
   }
 }
 
-function manifestText(vmId: string, record: SnapshotRecord): string {
+/** What `snapshot.json` says of a record. */
+export function manifestOf(vmId: string, record: SnapshotRecord) {
   const { state: _, ...lasting } = record
-  return `${JSON.stringify({ version: 1, vmId, ...lasting }, null, 2)}\n`
+  return { version: 1, vmId, ...lasting }
+}
+
+function manifestText(vmId: string, record: SnapshotRecord): string {
+  return `${JSON.stringify(manifestOf(vmId, record), null, 2)}\n`
 }

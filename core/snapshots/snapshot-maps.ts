@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../leases/lease-clock.ts'
 import { shownLease } from '../leases/lease-record.ts'
 import type { DiskMap, MapOptions, SnapshotMap } from '../services.ts'
 import type { DiskMaps } from './disk-maps.ts'
-import type { SnapshotRecord } from './snapshot-record.ts'
+import { disksOf, type SnapshotDisk, type SnapshotRecord } from './snapshot-record.ts'
 
 /** Maps of whole snapshots: those of their disks, one after the other. */
 export class SnapshotMaps {
@@ -36,7 +36,7 @@ export class SnapshotMaps {
       this.#disks.allocatedOrDamaged(disk, options, signal),
     )
     const damage = map.disks.flatMap((disk) => disk.damage ?? [])
-    return damage.length === 0 ? map : { ...map, damage: damage.join('; ') }
+    return damage.length === 0 ? map : { ...map, damage: [...new Set(damage)].join('; ') }
   }
 
   /**
@@ -53,8 +53,9 @@ export class SnapshotMaps {
     signal?: AbortSignal,
     distrust?: string,
   ): Promise<SnapshotMap> {
+    const olderDisks = disksOf(vmId, base)
     return this.#collect(vmId, snapshot, (disk) => {
-      const older = base.disks.find(({ name }) => name === disk.name)
+      const older = olderDisks.find(({ name }) => name === disk.name)
       if (distrust !== undefined) return this.#disks.compared(older, disk, distrust, options, signal)
       return older === undefined
         ? this.#disks.allocated(disk, options, signal)
@@ -65,10 +66,10 @@ export class SnapshotMaps {
   async #collect(
     vmId: string,
     snapshot: SnapshotRecord,
-    map: (disk: SnapshotRecord['disks'][number]) => Promise<DiskMap>,
+    map: (disk: SnapshotDisk) => Promise<DiskMap>,
   ): Promise<SnapshotMap> {
     const disks: DiskMap[] = []
-    for (const disk of snapshot.disks) disks.push(await map(disk))
+    for (const disk of disksOf(vmId, snapshot)) disks.push(await map(disk))
     const lease = shownLease(snapshot.lease, this.#clock())
     const { id, createdAt } = snapshot
     return { id, vmId, createdAt, ...consistencyOf(snapshot), lease, disks }

@@ -38,6 +38,16 @@ export interface DiskRecord extends DiskSnapshot {
   readonly birthTimeNs?: string
 }
 
+/** A disk with the snapshot that it is of. */
+export interface SnapshotDisk extends DiskRecord {
+  readonly vmId: string
+  readonly snapshot: SnapshotRecord
+}
+
+export function disksOf(vmId: string, snapshot: SnapshotRecord): readonly SnapshotDisk[] {
+  return snapshot.disks.map((disk) => ({ ...disk, vmId, snapshot }))
+}
+
 /** Everything that is known of one VM's snapshots, oldest first: one value in the store, one atomic write. */
 export interface VmRecord {
   readonly version: 1

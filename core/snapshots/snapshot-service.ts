@@ -13,7 +13,7 @@ import { draftSnapshot } from './draft-snapshot.ts'
 import { rootsOf, type SnapshotFiles } from './snapshot-files.ts'
 import type { SnapshotJournal } from './snapshot-journal.ts'
 import type { SnapshotMaps } from './snapshot-maps.ts'
-import type { SnapshotRecord } from './snapshot-record.ts'
+import { disksOf, type SnapshotRecord } from './snapshot-record.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 import type { VmLocks } from './vm-locks.ts'
 
@@ -144,14 +144,14 @@ export class SnapshotService implements Snapshots {
 
   async openDisk(vmId: string, snapshotId: string, diskName: string): Promise<OpenDisk> {
     const snapshot = findSnapshot(await this.#ready(vmId), vmId, snapshotId)
-    const disk = snapshot.disks.find(({ name }) => name === diskName)
+    const disk = disksOf(vmId, snapshot).find(({ name }) => name === diskName)
     if (disk === undefined) {
       throw new DiskferryError(
         'DISK_NOT_FOUND',
         `snapshot ${snapshotId} has no disk ${JSON.stringify(diskName)}; it has ${snapshot.disks.map(({ name }) => name).join(', ')}`,
       )
     }
-    return this.#unlessDeleted(vmId, [snapshot], () => this.#parts.disks.open(snapshot, disk))
+    return this.#unlessDeleted(vmId, [snapshot], () => this.#parts.disks.open(disk))
   }
 
   #allocated(
@@ -201,10 +201,10 @@ export function findPair(
   vmId: string,
   id: string,
   compareTo: string,
-): { readonly base: SnapshotRecord; readonly snapshot: SnapshotRecord } {
+): { readonly vmId: string; readonly base: SnapshotRecord; readonly snapshot: SnapshotRecord } {
   const snapshot = findSnapshot(snapshots, vmId, id)
   const base = findSnapshot(snapshots, vmId, compareTo)
-  if (snapshots.indexOf(base) < snapshots.indexOf(snapshot)) return { base, snapshot }
+  if (snapshots.indexOf(base) < snapshots.indexOf(snapshot)) return { vmId, base, snapshot }
   throw new DiskferryError('COMPARE_NOT_OLDER', 'compareTo snapshot must be older than this snapshot')
 }
 

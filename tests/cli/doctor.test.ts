@@ -32,13 +32,18 @@ crashTest('doctor finds nothing wrong where nothing is, and what is damaged wher
 
   const clone = (await bench.files()).find((path) => path.endsWith('beside.img'))!
   await truncate(clone, 4096)
+  const across = bench.idsOf(ACROSS)[1]!
+  const manifest = (await bench.files()).find((path) => path.endsWith(`${across}/snapshot.json`))!
+  await truncate(manifest, 100)
   const { code, findings } = await report(config)
   assert.equal(code, 1)
   assert.deepEqual(
     findings.filter(({ level }) => level !== 'ok').map(({ area, level }) => `${area} ${level}`),
-    ['snapshots problem'],
+    ['snapshots problem', 'snapshots problem'],
   )
-  assert.match(JSON.stringify(findings), /vm-beside, snapshot .* 4096 bytes where 524288 were recorded/)
+  const told = JSON.stringify(findings)
+  assert.match(told, /vm-beside, snapshot [^"]* 4096 bytes where 524288 were recorded/)
+  assert.match(told, new RegExp(`vm-across, snapshot ${across}: the snapshot's snapshot.json is not JSON`))
 })
 
 crashTest('doctor leaves a broken database where it is, and looks at the rest', async (bench) => {

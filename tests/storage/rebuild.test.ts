@@ -113,7 +113,12 @@ crashTest('a half-written snapshot.json is neither believed nor touched', async 
   const file = (await bench.files()).find((path) => path.endsWith(`${id}/snapshot.json`))!
   const text = await readFile(file, 'utf8')
   await writeFile(file, text.slice(0, text.length / 2))
-  await bench.onServer((client) => bench.verify(client))
+  await bench.onServer(async (client) => {
+    assert.deepEqual(await bench.listed(client, BESIDE), [id])
+    const { statusCode, body } = await client.call('GET', `/api/v1/vms/${BESIDE}/snapshots/${id}`)
+    assert.match(await body.text(), /snapshot\.json is not JSON, or only a part of it/)
+    assert.equal(statusCode, 409)
+  })
   await rm(bench.databaseFile)
   const disks = bench.expected.get(BESIDE)!.get(id)!
   bench.forget(BESIDE, id)

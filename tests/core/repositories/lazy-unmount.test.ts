@@ -12,6 +12,7 @@ import {
   removeSnapshotFolder,
   retireSnapshotFolder,
 } from '../../../core/snapshots/snapshot-folder.ts'
+import { disksOf } from '../../../core/snapshots/snapshot-record.ts'
 import { holdBeneath, readMounts } from '../../../native/index.ts'
 import { command } from '../../support/command.ts'
 import { snapshotFolders } from '../../support/snapshot-folders.ts'
@@ -49,7 +50,7 @@ snapshotTest(
   'a repository that was unmounted lazily before it is opened is refused, and nothing is written below',
   async ({ core, mount, filesystem }) => {
     const { id } = await core.snapshots.create(VM, WHOLE)
-    const [disk] = (await core.store.read(VM)).snapshots[0]!.disks
+    const [disk] = disksOf(VM, (await core.store.read(VM)).snapshots[0]!)
     const guard = await guardOfBefore()
     const before = (await guard.mountOf(mount))!
     await command('umount', ['--lazy', mount])
@@ -95,7 +96,7 @@ snapshotTest(
   'a file whose repository is unmounted lazily meanwhile is not called missing',
   async ({ core, mount, filesystem }) => {
     await core.snapshots.create(VM, WHOLE)
-    const [disk] = (await core.store.read(VM)).snapshots[0]!.disks
+    const [disk] = disksOf(VM, (await core.store.read(VM)).snapshots[0]!)
     {
       await using file = await holdIntact(disk!, guardTooEarly(mount), holdBeneath)
       assert.equal(file.stats.size, disk!.size)
