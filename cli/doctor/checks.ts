@@ -40,7 +40,9 @@ export async function checkSnapshots({ store, disks }: Core): Promise<readonly F
   const check = async (vmId: string, snapshot: SnapshotRecord): Promise<void> => {
     const { id, state } = snapshot
     const add = (level: Level, what: string): void => {
-      found.push({ area: 'snapshots', level, message: `VM ${vmId}, snapshot ${id}: ${what}` })
+      const message = `VM ${vmId}, snapshot ${id}: ${what}`
+      // What is wrong with its snapshot.json is found again for each disk.
+      if (found.at(-1)?.message !== message) found.push({ area: 'snapshots', level, message })
     }
     if (state !== 'ready') {
       add(
