@@ -1,6 +1,6 @@
 import type { DependencyContainer, InjectionToken } from 'tsyringe'
 import type { Config } from '../config/config.ts'
-import { AuditStore } from '../core/audit/audit-store.ts'
+import { DistrustedPairs } from '../core/audit/distrusted-pairs.ts'
 import { AuditTrail } from '../core/audit-trail.ts'
 import { BackendRegistry } from '../core/backends/backend-registry.ts'
 import { Quiesce } from '../core/consistency/quiesce.ts'
@@ -219,7 +219,7 @@ export function provideCore(
         locks: get(VmLocks),
         disks: get(DiskMaps),
         maps: new SnapshotMaps(get(DiskMaps)),
-        distrusted: get(AuditStore),
+        distrusted: get(DistrustedPairs),
         forecast: new StallForecast(config.quiesce, logger, holdBeneath),
         leases: get(LeaseService),
         retention: get(RetentionService),

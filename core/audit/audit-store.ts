@@ -17,12 +17,6 @@ export interface AuditRecord {
   readonly distrusted: readonly DistrustedPair[]
 }
 
-/** Who is asked before a difference is computed. */
-export interface DistrustedPairs {
-  /** Why the difference of this pair must be found by reading both; undefined when nothing speaks against it. */
-  reasonToDistrust(vmId: string, compareTo: string, snapshotId: string): Promise<string | undefined>
-}
-
 /** Bounds the record of a VM with very many snapshots. */
 const MOST_AUDITS = 100
 const EMPTY: AuditRecord = { version: 1, audits: [], distrusted: [] }
@@ -33,7 +27,7 @@ const EMPTY: AuditRecord = { version: 1, audits: [], distrusted: [] }
  * What an ended audit found out holds although it could not be written, on a full disk for example: this process goes by
  * it, and `writeAgain` has another try.
  */
-export class AuditStore implements DistrustedPairs {
+export class AuditStore {
   readonly #keyv: Keyv
   readonly #unwritten = new Map<string, AuditRecord>()
   #updates: Promise<void> = Promise.resolve()

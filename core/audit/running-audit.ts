@@ -9,6 +9,7 @@ import type { AuditMetrics } from './audit-metrics.ts'
 import type { AuditStore } from './audit-store.ts'
 import { type ComparedPair, type CompareObserver, compareTold } from './compare-told.ts'
 import { unnoticedBlocks } from './confidence.ts'
+import type { DistrustedPairs } from './distrusted-pairs.ts'
 import { Throttle } from './throttle.ts'
 
 /** How often a running audit looks whether its snapshots are still there, and saves how far it is. */
@@ -19,6 +20,7 @@ export interface RunningAuditParts {
   readonly watches: MountWatches
   readonly snapshots: SnapshotStore
   readonly store: AuditStore
+  readonly distrusted: DistrustedPairs
   readonly metrics: AuditMetrics
   readonly log: Log
 }
@@ -92,20 +94,22 @@ export class RunningAudit implements CompareObserver {
     this.#audit = { ...this.#audit, blocksRead: this.#audit.blocksRead + blocks }
   }
 
-  /** The mark is written before anything else is read: a crash must not forget it. */
+  /** The mark is written before anything is told or read: a crash must not forget it. */
   async mismatch(found: Mismatch): Promise<void> {
-    const { vmId, snapshotId, compareTo, mismatchBytes, mismatches } = this.#audit
+    const { mismatchBytes, mismatches } = this.#audit
     const first = mismatchBytes === 0
-    this.#audit = {
-      ...this.#audit,
-      mismatchBytes: mismatchBytes + found.length,
-      mismatches: [...mismatches, found].slice(0, MOST_MISMATCHES),
+    try {
+      if (first) await this.#parts.distrusted.distrust(this.#pair, reasonFor(found))
+    } finally {
+      // Where it could not be written too: this process goes by it all the same.
+      this.#audit = {
+        ...this.#audit,
+        mismatchBytes: mismatchBytes + found.length,
+        mismatches: [...mismatches, found].slice(0, MOST_MISMATCHES),
+      }
+      this.#parts.metrics.mismatch(found.length)
+      if (mismatches.length < MOST_MISMATCHES) this.#logMismatch(found, first)
     }
-    this.#parts.metrics.mismatch(found.length)
-    if (mismatches.length < MOST_MISMATCHES) this.#logMismatch(found, first)
-    if (!first) return
-    const reason = `an audit found that the difference by the backend ${found.backend} was wrong (disk ${found.disk} at ${found.start}), so every byte of both snapshots was read`
-    await this.#parts.store.distrust(vmId, { snapshotId, compareTo, reason })
   }
 
   #logMismatch(found: Mismatch, first: boolean): void {
@@ -147,4 +151,8 @@ export class RunningAudit implements CompareObserver {
     const ready = new Set(snapshots.filter(({ state }) => state === 'ready').map(({ id }) => id))
     return [this.#pair.base.id, this.#pair.snapshot.id].find((id) => !ready.has(id))
   }
+}
+
+function reasonFor({ backend, disk, start }: Mismatch): string {
+  return `an audit found that the difference by the backend ${backend} was wrong (disk ${disk} at ${start}), so every byte of both snapshots was read`
 }

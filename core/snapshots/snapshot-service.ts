@@ -1,4 +1,4 @@
-import type { DistrustedPairs } from '../audit/audit-store.ts'
+import type { DistrustedPairs } from '../audit/distrusted-pairs.ts'
 import type { StallForecast } from '../consistency/stall-forecast.ts'
 import { DiskferryError } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
@@ -98,11 +98,12 @@ export class SnapshotService implements Snapshots {
     const { compareTo } = options
     if (compareTo === undefined)
       return this.#allocated(vmId, findSnapshot(snapshots, vmId, snapshotId), options, signal)
-    const { base, snapshot } = findPair(snapshots, vmId, snapshotId, compareTo)
-    const distrust = await this.#parts.distrusted.reasonToDistrust(vmId, base.id, snapshot.id)
-    return this.#unlessDeleted(vmId, [base, snapshot], () =>
-      this.#parts.maps.changed(vmId, base, snapshot, options, signal, distrust),
-    )
+    const pair = findPair(snapshots, vmId, snapshotId, compareTo)
+    const { base, snapshot } = pair
+    return this.#unlessDeleted(vmId, [base, snapshot], async () => {
+      const distrust = await this.#parts.distrusted.reasonToDistrust(pair)
+      return this.#parts.maps.changed(vmId, base, snapshot, options, signal, distrust)
+    })
   }
 
   async delete(

@@ -4,7 +4,7 @@ import { describe, systemCode } from '../errors.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { MountWatch } from '../mounts/mount-watch.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
-import { RESERVED_NAMES } from '../vms/disk-names.ts'
+import { isReservedName } from '../vms/disk-names.ts'
 import { holdFolder } from './hold-folder.ts'
 import { type Manifest, readManifest } from './read-manifest.ts'
 import { holdSnapshotFolder, SNAPSHOT_ID } from './snapshot-folder.ts'
@@ -113,7 +113,7 @@ async function list(folder: string) {
   for await (const entry of await opendir(folder)) {
     names.add(entry.name)
     const status = await lstat(join(folder, entry.name))
-    if (status.isFile() && !RESERVED_NAMES.has(entry.name) && !entry.name.startsWith('.clone-'))
+    if (status.isFile() && !isReservedName(entry.name) && !entry.name.startsWith('.clone-'))
       files.push({ name: entry.name, size: status.size })
   }
   return { names, files: files.sort((left, right) => (left.name < right.name ? -1 : 1)) }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EXAMPLE_VM_ID } from '../support/agent-repository.ts'
 import { ApiClient, type RemoteSnapshot } from '../support/api-client.ts'
 import { writeAt } from '../support/core.ts'
 import { type Lab, openLab } from '../support/lab.ts'
-import { startServer } from '../support/server.ts'
+import { databaseFile, startServer } from '../support/server.ts'
 import { MIB } from '../support/snapshot-test.ts'
 import { storageTest } from '../support/storage-test.ts'
 
@@ -96,9 +96,17 @@ async function threeSnapshots({ client, addVm }: Lab) {
   return { first, second, third: await client.createSnapshot(VM.id) }
 }
 
+function startServerAgain({ local }: Lab) {
+  return startServer({
+    directory: join(local, 'server'),
+    agentDbDir: join(local, 'agent-db'),
+    extraConfig: EXTRA_CONFIG,
+  })
+}
+
 storageTest(
   'xfs',
-  'an audit finds what a plugin hides, and the next difference is right',
+  'an audit finds what a plugin hides, and the next difference is right, without the database too',
   async ({ mount }) => {
     await using lab = await openLab({ mountPoint: mount, extraConfig: EXTRA_CONFIG })
     const { client, server } = lab
@@ -126,6 +134,14 @@ storageTest(
     const honest = await audit(client, third, second.id)
     assert.equal(honest.state, 'passed', honest.verdict)
     assert.deepEqual(await pullsRight(client, second, third), { right: true, method: 'physical' })
+
+    assert.equal(await server.stop(), 0)
+    await rm(databaseFile(join(lab.local, 'server')))
+    await using next = await startServerAgain(lab)
+    await using again = new ApiClient(next)
+    await again.login()
+    assert.deepEqual(await pullsRight(again, first, second), { right: true, method: 'content' })
+    assert.deepEqual(await pullsRight(again, second, third), { right: true, method: 'physical' })
   },
 )
 
@@ -177,16 +193,12 @@ storageTest(
   'a server that is told to stop ends its audits, and the next one says so',
   async ({ mount }) => {
     await using lab = await openLab({ mountPoint: mount, extraConfig: EXTRA_CONFIG })
-    const { client, server, local } = lab
+    const { client, server } = lab
     const { first, second } = await threeSnapshots(lab)
     const body = JSON.stringify({ compareTo: first.id, rate: 65_536 })
     await (await client.call('POST', auditPath(second), { body })).body.dump()
     assert.equal(await server.stop(), 0)
-    await using next = await startServer({
-      directory: join(local, 'server'),
-      agentDbDir: join(local, 'agent-db'),
-      extraConfig: EXTRA_CONFIG,
-    })
+    await using next = await startServerAgain(lab)
     await using again = new ApiClient(next)
     await again.login()
     const { state, verdict } = (await again.json('GET', auditPath(second))) as RemoteAudit

@@ -5,6 +5,7 @@ import xfs from '../../backends/xfs/index.ts'
 import { AuditLocks } from '../../core/audit/audit-locks.ts'
 import { type AuditLimits, AuditService } from '../../core/audit/audit-service.ts'
 import { AuditStore } from '../../core/audit/audit-store.ts'
+import { DistrustedPairs } from '../../core/audit/distrusted-pairs.ts'
 import { AuditTrail } from '../../core/audit-trail.ts'
 import { BackendRegistry } from '../../core/backends/backend-registry.ts'
 import { Quiesce, type QuiesceOptions } from '../../core/consistency/quiesce.ts'
@@ -106,7 +107,8 @@ export async function makeCore(options: CoreOptions) {
     { store, locks, journal, leases, clock, log, trail: new AuditTrail(log) },
     { intervalMs: 3_600_000, ...options.retention },
   )
-  const distrusted = new AuditStore(database.keyv(AUDITS_NAMESPACE))
+  const auditStore = new AuditStore(database.keyv(AUDITS_NAMESPACE))
+  const distrusted = new DistrustedPairs({ store: auditStore, guard, hold: holdBeneath, watches, log })
   const snapshots = new SnapshotService({
     vms,
     store,
@@ -139,7 +141,8 @@ export async function makeCore(options: CoreOptions) {
       disks,
       watches,
       snapshots: store,
-      store: distrusted,
+      store: auditStore,
+      distrusted,
       registry: metrics,
       log,
       locks: new AuditLocks({ acquire: acquireFlock }, `${options.dbFile}.locks`),
@@ -161,7 +164,7 @@ export async function makeCore(options: CoreOptions) {
     snapshots,
     orphans,
     audits,
-    auditStore: distrusted,
+    auditStore,
     metrics,
     /** Can be called early, to start another one on the same database. */
     async [Symbol.asyncDispose]() {
