@@ -12,8 +12,10 @@ import {
   layRepository,
 } from '../support/agent-repository.ts'
 import { ApiClient } from '../support/api-client.ts'
-import { BusyClient, type Ledger } from '../support/busy-client.ts'
+import { BusyClient, type Ledger, OPERATIONS } from '../support/busy-client.ts'
+import { command } from '../support/command.ts'
 import { MemoryWatch } from '../support/memory-watch.ts'
+import { openFiles, openFilesAgain } from '../support/open-files.ts'
 import { Random } from '../support/random.ts'
 import { databaseFile, startServer } from '../support/server.ts'
 import { snapshotFolders } from '../support/snapshot-folders.ts'
@@ -24,6 +26,8 @@ const { CONCURRENCY_SECONDS = '60' } = process.env
 const SECONDS = Number(CONCURRENCY_SECONDS)
 const CLIENTS = 50
 const VMS = 10
+/** Each operation is done so often, however long that takes. */
+const LEAST = 50
 const DISK_BYTES = 4 * 1024 * 1024
 
 storageTest(
@@ -41,18 +45,28 @@ storageTest(
     await using two = await startServer(second)
     await using apiOne = new ApiClient(one)
     await using apiTwo = new ApiClient(two)
-    await Promise.all([apiOne.login(), apiTwo.login()])
+    const apis = [apiOne, apiTwo]
+    const servers = [one, two]
+    for (const api of apis) await api.login()
+    for (const api of apis) await api.vms()
+    await Promise.all(apis.map((api) => api.disconnect()))
+    const open = await Promise.all(servers.map(({ pid }) => openFiles(pid)))
 
     const ledger: Ledger = { created: new Map(), deleted: new Set() }
     const clients = Array.from({ length: CLIENTS }, (_, index) => {
       const api = index % 2 === 0 ? apiOne : apiTwo
       return new BusyClient({ api, vms, mount, ledger, random: new Random(index + 1) })
     })
-    const memory = [new MemoryWatch(one.pid), new MemoryWatch(two.pid)]
+    const memory = servers.map(({ pid }) => new MemoryWatch(pid))
+    // A machine that is busy otherwise takes longer for it.
+    const enough = () => {
+      const counts = BusyClient.sum(clients)
+      return OPERATIONS.every((operation) => counts[operation] >= LEAST)
+    }
     const end = performance.now() + SECONDS * 1000
     await Promise.all(
       clients.map(async (client) => {
-        while (performance.now() < end) {
+        while (performance.now() < end || !enough()) {
           signal.throwIfAborted()
           await client.step()
           for (const watch of memory) watch.sample()
@@ -73,8 +87,21 @@ storageTest(
     for (const { id } of vms) await apiOne.json('DELETE', `/api/v1/vms/${id}/snapshots`)
     assert.deepEqual(await snapshotFolders(mount), [])
 
-    const counts = Object.entries(BusyClient.sum(clients)).map(([what, count]) => `${what} ${count}`)
-    t.diagnostic(`${ledger.created.size} snapshots made; ${counts.join(', ')}`)
+    const told = Object.entries(BusyClient.sum(clients)).map(([what, count]) => `${what} ${count}`)
+    t.diagnostic(`${ledger.created.size} snapshots made; ${told.join(', ')}`)
+    assert.equal(await integrity(databaseFile(first)), 'ok')
+    await Promise.all(apis.map((api) => api.disconnect()))
+    for (const [index, { pid, logs }] of servers.entries()) {
+      assert.deepEqual(
+        await openFilesAgain(pid, open[index]!),
+        open[index],
+        `what server ${index + 1} has open`,
+      )
+      assert.deepEqual(
+        logs.filter(({ level }) => level === 'error' || level === 'fatal'),
+        [],
+      )
+    }
     for (const [index, watch] of memory.entries()) {
       t.diagnostic(`server ${index + 1}: ${watch.report()}`)
       assert.equal(watch.growth(), undefined)
@@ -82,6 +109,13 @@ storageTest(
   },
   { sizeBytes: 4 * 1024 ** 3, timeoutMs: (SECONDS * 3 + 120) * 1000 },
 )
+
+/** By another program's SQLite. */
+async function integrity(database: string): Promise<string> {
+  const script =
+    'import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute("PRAGMA integrity_check").fetchone()[0])'
+  return (await command('python3', ['-c', script, database])).trim()
+}
 
 function vm(index: number): AgentVm {
   return {

@@ -43,14 +43,16 @@ export interface CallOptions {
 
 /** Talks to a server as its clients do: HTTPS with the one certificate trusted, a token from a login. */
 export class ApiClient implements AsyncDisposable {
-  readonly #agent: Agent
   readonly #origin: string
+  readonly #tls: { readonly ca: string; readonly cert?: string; readonly key?: string }
+  #agent: Agent
   #token = ''
 
   /** @param key of a certificate to show: the server's own */
   constructor({ baseUrl, ca }: Pick<TestServer, 'baseUrl' | 'ca'>, key?: string) {
     this.#origin = baseUrl
-    this.#agent = new Agent({ connect: { ca, ...(key !== undefined && { cert: ca, key }) } })
+    this.#tls = { ca, ...(key !== undefined && { cert: ca, key }) }
+    this.#agent = this.#connect()
   }
 
   async login(username = USERNAME, password = PASSWORD): Promise<void> {
@@ -103,6 +105,13 @@ export class ApiClient implements AsyncDisposable {
     await this.json('DELETE', `/api/v1/vms/${vmId}/snapshots/${id}/`)
   }
 
+  /** Closes its connections; the next request makes a new one. */
+  async disconnect(): Promise<void> {
+    const agent = this.#agent
+    this.#agent = this.#connect()
+    await agent.close()
+  }
+
   /** Breaks off what is under way, as a client that vanishes does. */
   destroy(): Promise<void> {
     return this.#agent.destroy()
@@ -110,5 +119,9 @@ export class ApiClient implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent.close()
+  }
+
+  #connect(): Agent {
+    return new Agent({ connect: this.#tls })
   }
 }
