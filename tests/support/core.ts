@@ -14,6 +14,7 @@ import { type Clock, systemClock } from '../../core/leases/lease-clock.ts'
 import { LeaseService } from '../../core/leases/lease-service.ts'
 import type { Log } from '../../core/log.ts'
 import { MetricRegistry } from '../../core/metrics/metrics.ts'
+import type { MountTable } from '../../core/mount-table.ts'
 import type { MountWatches } from '../../core/mounts/mount-watches.ts'
 import { MountGuard } from '../../core/repositories/mount-guard.ts'
 import { RepositoryCatalogue } from '../../core/repositories/repository-catalogue.ts'
@@ -58,6 +59,8 @@ export interface CoreOptions {
   readonly forecast?: Partial<StallForecastOptions>
   readonly log?: Log
   readonly watches?: MountWatches
+  /** Asked for each thing that is done in a repository. */
+  readonly mountTable?: MountTable
 }
 
 export type TestCore = Awaited<ReturnType<typeof makeCore>>
@@ -80,7 +83,7 @@ export async function makeCore(options: CoreOptions) {
       })),
     })),
   })
-  const guard = new MountGuard({ list: readMounts }, options.requireMountPoint ?? true)
+  const guard = new MountGuard(options.mountTable ?? { list: readMounts }, options.requireMountPoint ?? true)
   const store = new SnapshotStore(database.keyv(VMS_NAMESPACE))
   const locks = new VmLocks(
     { acquire: acquireFlock },
