@@ -53,7 +53,7 @@ export async function readManifest(file: string, id: string): Promise<Manifest> 
 /** @throws an Error that says what is wrong with it, as the end of a sentence */
 export function checkManifest(value: Readonly<Record<string, unknown>>, id: string): Manifest {
   const manifest = value as unknown as Manifest
-  must(value['version'] === 1, `has the version ${JSON.stringify(value['version'])}, which is not known`)
+  must(value['version'] === 1, 'has a version that is not known')
   must(manifest.id === id, 'names another snapshot than its folder')
   must(isWord(manifest.vmId, 255), 'has no usable vmId')
   must(isTime(manifest.createdAt), 'has no usable createdAt')
@@ -94,8 +94,14 @@ async function readText(file: string): Promise<string> {
   must(status.isFile(), 'is not a regular file')
   must(status.size <= MOST_BYTES, `has ${status.size} bytes, which is too much`)
   const bytes = Buffer.alloc(status.size)
-  const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0)
-  return bytes.toString('utf8', 0, bytesRead)
+  let length = 0
+  while (length < bytes.length) {
+    // Where the disk fails half-way the first read is a short one, and only the next one says so.
+    const { bytesRead } = await handle.read(bytes, length, bytes.length - length, length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return bytes.toString('utf8', 0, length)
 }
 
 function parse(text: string): Readonly<Record<string, unknown>> {

@@ -41,7 +41,12 @@ const SOUND = {
 }
 
 const HOSTILE: readonly (readonly [what: string, manifest: unknown, complaint: RegExp])[] = [
-  ['of another version', { ...SOUND, version: 2 }, /version 2/],
+  ['of another version', { ...SOUND, version: 2 }, /has a version that is not known/],
+  [
+    'of a version of megabytes',
+    { ...SOUND, version: '2'.repeat(2 ** 21) },
+    /^Error: has a version that is not known$/,
+  ],
   ['of another snapshot', { ...SOUND, id: ID.replace('3', '4') }, /another snapshot/],
   ['without a VM', { ...SOUND, vmId: '' }, /vmId/],
   ['of a VM with a line end', { ...SOUND, vmId: 'vm\n1' }, /vmId/],
