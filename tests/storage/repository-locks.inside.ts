@@ -1,14 +1,11 @@
 /** The lock of a VM in its repository, between hosts: each mounts the same files, and has nothing else of the other. */
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { MountGuard } from '../../core/repositories/mount-guard.ts'
-import { RepositoryLocks } from '../../core/snapshots/repository-locks.ts'
-import { acquireFlock, holdBeneath, readMounts } from '../../native/index.ts'
 import { deferred } from '../support/deferred.ts'
+import { flockHolder } from '../support/flock-holder.ts'
 import { lockUsers } from '../support/lock-users.ts'
+import { makeRepositoryLocks } from '../support/repository-locks.ts'
 import { failsWith } from '../support/snapshot-test.ts'
 import { machineTest } from '../vm/inside/machine-test.ts'
 import { mountAgain } from '../vm/inside/mount-again.ts'
@@ -31,7 +28,7 @@ for (const [name, asAnotherHost] of [
           ? { mountPoint: mount, [Symbol.asyncDispose]: async () => undefined }
           : await mountAgain(filesystem, [asAnotherHost])
       const there = again.mountPoint
-      const locks = repositoryLocks()
+      const locks = makeRepositoryLocks(PATIENCE_MS)
       const take = (root: string) => locks.hold([root], VM, async () => 'held', signal)
       const busy = async (root: string) => {
         const held = locks.hold([root], VM, async () => 'held', signal, { patienceMs: SHORT_MS })
@@ -54,7 +51,7 @@ for (const [name, asAnotherHost] of [
       assert.equal(await handedOver, 'held')
       t.diagnostic(`handed over after ${(performance.now() - began).toFixed(0)} ms`)
 
-      const killed = await otherProcess(lockFile(mount))
+      const killed = await flockHolder(lockFile(mount))
       await busy(there)
       let taken = false
       const waiting = take(there).finally(() => {
@@ -72,28 +69,4 @@ for (const [name, asAnotherHost] of [
 
 function lockFile(mount: string): string {
   return join(mount, 'CoriolisSnapshots/.locks', VM)
-}
-
-function repositoryLocks(): RepositoryLocks {
-  const log = { info: () => undefined, warn: unexpected, error: unexpected }
-  const guard = new MountGuard({ list: readMounts }, true)
-  return new RepositoryLocks({ locks: { acquire: acquireFlock }, guard, hold: holdBeneath, log }, PATIENCE_MS)
-}
-
-function unexpected(fields: object, message: string): void {
-  throw new Error(`${message}: ${JSON.stringify(fields)}`)
-}
-
-/** Holds the lock until it is killed. */
-async function otherProcess(file: string): Promise<ChildProcess> {
-  const child = spawn('flock', ['--exclusive', file, 'sh', '-c', 'echo held; exec sleep 600'], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`flock ended with ${code}`)
-  })
-  ended.catch(() => undefined)
-  await Promise.race([once(child.stdout, 'data'), ended])
-  return child
 }
