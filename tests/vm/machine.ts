@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { access } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Duplex, Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { temporaryRoot } from '../support/temporary-directory.ts'
 import { diskImages } from './disk-images.ts'
@@ -25,6 +25,10 @@ export interface MachineOptions {
   readonly modules?: readonly string[]
   /** Bytes of each empty disk: /dev/ubda, /dev/ubdb and so on; 16 at most, with that of `scratchBytes`. They take no space until written. */
   readonly disks?: readonly number[]
+  /** Open images that other machines write to at the same time; they come before `disks`. */
+  readonly sharedDisks?: readonly number[]
+  /** It is one of several, with a network between them. */
+  readonly peer?: Peer
   /** Bytes of a disk for TMPDIR; when left out it lies in the machine's memory. */
   readonly scratchBytes?: number
   /** 2 GiB when left out. They take no memory until used. */
@@ -38,6 +42,8 @@ export interface MachineOptions {
   /** From the start of the boot; five minutes when left out. */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
+  /** What the command reads, which never gets to an end; nothing when left out. */
+  readonly stdin?: Readable
   /** Where the output goes as it comes; it is dropped when left out. Neither is ended. */
   readonly stdout?: Writable
   readonly stderr?: Writable
@@ -45,6 +51,14 @@ export interface MachineOptions {
   readonly console?: Writable
   /** Told, in a sentence, what takes a while before the boot. */
   readonly onWork?: (sentence: string) => void
+}
+
+export interface Peer {
+  readonly hostname: string
+  /** `10.0.3.1/24`, on the interface `vec0` */
+  readonly address: string
+  /** One end of a `Cable`. */
+  readonly cable: number
 }
 
 export interface MachineResult {
@@ -61,11 +75,12 @@ const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
 const BOOT = fileURLToPath(new URL('boot', import.meta.url))
 const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const SCRATCH = '/scratch'
+const HOSTNAME = 'diskferry-vm'
 const GIB = 1024 ** 3
 const DEFAULT_TIMEOUT_MS = 300_000
-/** Control, standard output, standard error: descriptors 3, 4 and 5 of the kernel, before those of the disks. */
+/** Control, standard input and output, standard error: descriptors 3, 4 and 5 of the kernel, before all others. */
 const LINES = [3, 4, 5] as const
-const FIRST_DISK = 6
+const FIRST_DESCRIPTOR = 6
 /** UBD has a letter for each: MAX_DEV of arch/um/drivers/ubd_kern.c. */
 const MOST_DISKS = 16
 const SLIRP = 'usr/bin/slirp-fullbolt'
@@ -75,16 +90,22 @@ const SLIRP = 'usr/bin/slirp-fullbolt'
  * @throws MachineTimeout, MachineError with the end of the kernel's messages, the signal's reason
  */
 export async function runInMachine(options: MachineOptions): Promise<MachineResult> {
-  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, disks = [], scratchBytes, network = false } = options
+  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS, disks = [], scratchBytes, network = false, peer } = options
+  const { sharedDisks = [] } = options
   const images = scratchBytes === undefined ? disks : [...disks, scratchBytes]
-  if (images.length > MOST_DISKS)
-    throw new RangeError(`The test machine takes ${MOST_DISKS} disks at most, and not ${images.length}.`)
+  const allDisks = sharedDisks.length + images.length
+  if (allDisks > MOST_DISKS)
+    throw new RangeError(`The test machine takes ${MOST_DISKS} disks at most, and not ${allDisks}.`)
   const files = await machineFiles(options.onWork ?? (() => undefined), signal)
   await using opened = await diskImages(images)
+  const descriptors = [...sharedDisks, ...opened.descriptors, ...(peer === undefined ? [] : [peer.cable])]
+  const numbers = descriptors.map((_, index) => FIRST_DESCRIPTOR + index)
   const kernel = umlArguments({
     memoryBytes: options.memoryBytes ?? 2 * GIB,
     lines: LINES,
-    disks: opened.descriptors.map((_, index) => FIRST_DISK + index),
+    sharedDisks: numbers.slice(0, sharedDisks.length),
+    disks: numbers.slice(sharedDisks.length, allDisks),
+    cable: numbers[allDisks],
     network,
     kernelMessages: options.console !== undefined,
   })
@@ -93,7 +114,7 @@ export async function runInMachine(options: MachineOptions): Promise<MachineResu
   const machine = startUml({
     options: kernel,
     input: [await variables(options, files, marker), script(options)].map(encoded).join(''),
-    disks: opened.descriptors,
+    descriptors,
     network,
     console: options.console,
   })
@@ -126,19 +147,21 @@ async function conduct(
   const started = performance.now()
   const end = Buffer.from(`\x1e${marker}`)
   const [result] = await Promise.all([
-    answers(control, started),
+    answers(control, started, () => options.stdin?.pipe(stdout)),
     pass(untilMarker(stdout, end), options.stdout),
     pass(untilMarker(stderr, end), options.stderr),
   ])
   return result
 }
 
-async function answers(control: Duplex, started: number): Promise<MachineResult> {
+async function answers(control: Duplex, started: number, onReady: () => void): Promise<MachineResult> {
   let bootMs = 0
   for await (const line of createInterface({ input: control })) {
     const [word, ...rest] = line.split(' ')
-    if (word === 'ready') bootMs = performance.now() - started
-    else if (word === 'exit') return { exitCode: Number(rest[0]), bootMs }
+    if (word === 'ready') {
+      bootMs = performance.now() - started
+      onReady()
+    } else if (word === 'exit') return { exitCode: Number(rest[0]), bootMs }
     else throw new MachineError(`The test machine could not be prepared: ${rest.join(' ')}`)
   }
   throw new LineClosed()
@@ -153,7 +176,15 @@ async function pass(source: AsyncIterable<Buffer>, target: Writable | undefined)
 /** For the programs in `boot`. */
 async function variables(options: MachineOptions, files: MachineFiles, marker: string): Promise<string> {
   const { kernel, tools } = files
-  const { modules = [], network, scratchBytes, disks = [], writableDirectory = '' } = options
+  const {
+    modules = [],
+    network,
+    scratchBytes,
+    disks = [],
+    sharedDisks = [],
+    writableDirectory = '',
+  } = options
+  const { hostname = HOSTNAME, address = '' } = options.peer ?? {}
   return assignments({
     boot: BOOT,
     kernel: kernel.directory,
@@ -164,8 +195,11 @@ async function variables(options: MachineOptions, files: MachineFiles, marker: s
     processor: String(processorOf(await allowedProcessors(), options.number)),
     marker,
     modules: modules.join(' '),
+    hostname,
+    address,
+    stdin: options.stdin === undefined ? '' : 'yes',
     network: network === true ? 'yes' : '',
-    scratch: scratchBytes === undefined ? '' : `/dev/${diskName(disks.length)}`,
+    scratch: scratchBytes === undefined ? '' : `/dev/${diskName(sharedDisks.length + disks.length)}`,
     writable: writableDirectory,
   })
 }

@@ -3,6 +3,10 @@ export interface UmlOptions {
   /** Descriptors that the kernel inherits: sockets, each of which is a serial line, one file a disk. */
   readonly lines: readonly number[]
   readonly disks: readonly number[]
+  /** The same for disks that other machines write to at the same time; they come first. */
+  readonly sharedDisks: readonly number[]
+  /** One end of a `Cable`, if there is one. */
+  readonly cable: number | undefined
   /** Is there a program that takes the machine's packets? */
   readonly network: boolean
   readonly kernelMessages: boolean
@@ -19,6 +23,8 @@ export function umlArguments({
   memoryBytes,
   lines,
   disks,
+  sharedDisks,
+  cable,
   network,
   kernelMessages,
 }: UmlOptions): readonly string[] {
@@ -29,7 +35,12 @@ export function umlArguments({
     ...['con=null', 'con0=null,fd:1', 'ssl=null'],
     ...lines.map((descriptor, index) => `ssl${index}=fd:${descriptor}`),
     // Without TRIM, which goes to the file in steps so small that mkfs takes ten seconds for an empty disk.
-    ...disks.map((descriptor, index) => `${diskName(index)}t=/proc/self/fd/${descriptor}`),
+    // A shared one without the lock that keeps other machines away.
+    ...[...sharedDisks, ...disks].map(
+      (descriptor, index) =>
+        `${diskName(index)}${index < sharedDisks.length ? 'ct' : 't'}=/proc/self/fd/${descriptor}`,
+    ),
+    ...(cable === undefined ? [] : [`vec0:transport=fd,fd=${cable}`]),
     ...(network ? [`eth0=slirp,,${DIRECTORY}/slirp`] : []),
     ...KERNEL_PARAMETERS,
     kernelMessages ? 'loglevel=7' : 'quiet',

@@ -16,8 +16,8 @@ export interface UmlStart {
   readonly options: readonly string[]
   /** What `boot/enter` reads. */
   readonly input: string
-  /** Descriptors, which the kernel has from number 6 on, after those of its three serial lines. */
-  readonly disks: readonly number[]
+  /** Which the kernel has from number 6 on, after those of its three serial lines: its disks and its cable. */
+  readonly descriptors: readonly number[]
   /** May it use this machine's network? */
   readonly network: boolean
   /** Gets the kernel's messages as they come. */
@@ -38,7 +38,7 @@ const ENTER = fileURLToPath(new URL('boot/enter', import.meta.url))
 const TAIL_CHARACTERS = 4000
 
 /** Starts a kernel in namespaces of its own: it and all that it runs end with the first process of them. */
-export function startUml({ options, input, disks, network, console }: UmlStart): RunningUml {
+export function startUml({ options, input, descriptors, network, console }: UmlStart): RunningUml {
   const namespaces = ['--mount', '--pid', '--ipc', '--uts', ...(network ? [] : ['--net'])]
   // Whoever is not root is it in there, and may mount.
   if (process.getuid?.() !== 0) namespaces.push('--map-root-user')
@@ -46,7 +46,7 @@ export function startUml({ options, input, disks, network, console }: UmlStart):
   // A session of its own keeps a terminal's Ctrl-C away: whoever started it ends it.
   const command = ['unshare', ...namespaces, '--fork', '--kill-child=KILL', 'sh', ENTER, ...options]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', ...disks],
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe', 'pipe', ...descriptors],
     detached: true,
   })
   let tail = ''
