@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { BUNDLE_VARIABLE } from '../support/program.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { bundle } from './bundle.ts'
 import { Cable } from './cable.ts'
@@ -72,7 +73,7 @@ export async function withCluster<All extends Operations>(
       ...options,
       command: [process.execPath, packed!],
       number,
-      env: { DISKFERRY_TEST_SERVER: server!, [HOST_VARIABLE]: String(number) },
+      env: { [BUNDLE_VARIABLE]: server!, [HOST_VARIABLE]: String(number) },
       modules: ['ocfs2', 'ocfs2_stack_o2cb'],
       sharedDisks: images.descriptors,
       peer: { hostname, address: `${address}/24`, cable: cable.ends[number] },
