@@ -82,18 +82,19 @@ storageTest('xfs', 'a lock that is not given up ends in VM_BUSY or with the sign
   const abandoned = makeLocks(30_000).locks.hold([mount], VM, never, AbortSignal.abort(silent))
   await assert.rejects(abandoned, failsWith('REPOSITORY_NOT_RESPONDING'))
   await release()
+  const { locks: patient } = makeLocks(30_000)
   await assert.rejects(
-    locks.hold([mount], VM, () => Promise.reject(new Error('the work fails')), signal),
+    patient.hold([mount], VM, () => Promise.reject(new Error('the work fails')), signal),
     /the work fails/,
   )
-  assert.equal(await locks.hold([mount], VM, async () => 'held again', signal), 'held again')
+  assert.equal(await patient.hold([mount], VM, async () => 'held again', signal), 'held again')
 })
 
 storageTest('xfs', 'ids that are no file names have locks of their own', async ({ mount }) => {
   const { locks } = makeLocks(100)
   const ids = ['../../escape', '.hidden', 'a/b', 'a b', '', 'x'.repeat(201), 'ü']
   for (const id of ids) {
-    const release = await holding(locks, [mount], id)
+    const release = await holding(makeLocks(30_000).locks, [mount], id)
     await assert.rejects(
       locks.hold([mount], id, async () => undefined, signal),
       failsWith('VM_BUSY'),
