@@ -5,6 +5,7 @@ export const TEST_PACKAGES: readonly string[] = [
   'curl',
   'db5.3-util',
   'e2fsprogs',
+  'libseccomp2',
   'mount',
   'python3',
   'python3-bsddb3',

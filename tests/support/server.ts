@@ -36,6 +36,8 @@ export interface ServerOptions {
   readonly dbFile?: string
   /** `inventory.answer_within`, such as "5s". */
   readonly answerWithin?: string
+  /** `inventory.require_mount_point`; the default when left out. */
+  readonly requireMountPoint?: boolean
   /** `api.shutdown_grace`, such as "5s". */
   readonly shutdownGrace?: string
   /** Clients must show a certificate; the server's own will do. */
@@ -43,6 +45,8 @@ export interface ServerOptions {
   /** Put at the end of the configuration: whole tables. */
   readonly extraConfig?: string
   readonly env?: Readonly<Record<string, string>>
+  /** What stands before its command line, and becomes it: `setpriv ...`. */
+  readonly launcher?: readonly string[]
 }
 
 /** One line of the server's log. */
@@ -85,8 +89,9 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
   await writeFile(configFile, configuration(options, certificate, key), { mode: 0o600 })
 
   const program = options.extraConfig?.includes(PLUGINS) ? SOURCES : PROGRAM
-  const args = ['--import', FAULT_RECEIVER, ...program, 'serve', '--config', configFile]
-  const child = spawn(process.execPath, args, {
+  const run = [process.execPath, '--import', FAULT_RECEIVER, ...program, 'serve', '--config', configFile]
+  const [command, ...args] = [...(options.launcher ?? []), ...run]
+  const child = spawn(command!, args, {
     cwd: PROJECT,
     // As the installed command sets it, which goes through another file.
     env: { UV_THREADPOOL_SIZE: '512', ...process.env, ...options.env },
@@ -185,7 +190,7 @@ function written(logs: readonly LogLine[], errors: string): string {
 
 function configuration(options: ServerOptions, certificate: string, key: string): string {
   const text = JSON.stringify
-  const { agentDbDir, answerWithin, shutdownGrace, clientCertificates } = options
+  const { agentDbDir, answerWithin, requireMountPoint, shutdownGrace, clientCertificates } = options
   const api = [
     ...(shutdownGrace === undefined ? [] : [`shutdown_grace = ${text(shutdownGrace)}`]),
     ...(clientCertificates === undefined ? [] : [`client_certificates = ${text(clientCertificates)}`]),
@@ -194,6 +199,7 @@ function configuration(options: ServerOptions, certificate: string, key: string)
   const inventory = [
     `[inventory]\nsource = "${source}"`,
     ...(answerWithin === undefined ? [] : [`answer_within = ${text(answerWithin)}`]),
+    ...(requireMountPoint === undefined ? [] : [`require_mount_point = ${requireMountPoint}`]),
     ...(agentDbDir === undefined ? [] : [`\n[ovm]\nagent_db_dir = ${text(agentDbDir)}`]),
   ].join('\n')
   return `db_file = ${text(options.dbFile ?? databaseFile(options.directory))}
