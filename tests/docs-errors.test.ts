@@ -42,3 +42,23 @@ describe('docs/errors.md', () => {
     }
   })
 })
+
+describe('docs/operations.md', () => {
+  it('names among the faults of the host every code of one, no other, and its status', async () => {
+    const text = await readFile(new URL('../docs/operations.md', import.meta.url), 'utf8')
+    const faults = /^## Faults$(.*?)^## /ms.exec(text)?.[1] ?? ''
+    assert.match(faults, /\]\(errors\.md\) has every code/)
+    const named = [...faults.matchAll(/`([A-Z]+(?:_[A-Z]+)*)`(?: \((\d{3})\))?/g)]
+    const ofHost = ERROR_CODES.filter((code) => ERROR_STATUS[code].status >= 500)
+    assert.deepEqual(
+      ofHost.filter((code) => !named.some(([, name]) => name === code)),
+      [],
+      'not told',
+    )
+    for (const [, name, status] of named) {
+      const code = ERROR_CODES.find((known) => known === name)
+      assert.ok(code !== undefined, `there is no code ${name}`)
+      if (status !== undefined) assert.equal(status, String(ERROR_STATUS[code].status), code)
+    }
+  })
+})
