@@ -38,6 +38,6 @@ export const LOGIN_LIMIT_KEYS = [
     check: check.count,
     doc: 'How many logins of one user may fail in a minute, from anywhere, 1 to 1000000.',
     reason:
-      'Slows down many hosts that guess together; where the user has logged in before he is not kept out.',
+      'Slows down many hosts that guess together; where the user has logged in before he has as many of his own.',
   },
 ] as const satisfies readonly KeySpec[]
