@@ -65,6 +65,8 @@ export async function silentLab(mounts: readonly string[]): Promise<SilentLab> {
       directory: join(directory.path, 'server'),
       agentDbDir,
       answerWithin: PATIENCE,
+      // As it is installed: a call that does not return keeps its thread.
+      env: { UV_THREADPOOL_SIZE: '512' },
     })
     const client = new ApiClient(server)
     await client.login()
