@@ -1,4 +1,4 @@
-import { mkdir, open } from 'node:fs/promises'
+import { lstat, mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DiskferryError, systemCode } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
@@ -93,13 +93,15 @@ export async function retireSnapshotFolder(
 
 /**
  * Has a server begun to delete the snapshot that has this folder? It may have been killed at that, and not be started
- * again for long. To be called under the watch of its mount.
+ * again for long. False where there is no such folder. To be called under the watch of its mount.
  *
- * @throws the system's error
+ * @throws as `holdFolder`
  */
 export async function isRetired(root: string, folder: string, hold: HoldBeneath): Promise<boolean> {
+  await using held = await holdFolder(root, folder, hold)
+  if (held === undefined) return false
   try {
-    await using _marker = await hold(root, join(folder, RETIRED_NAME))
+    await lstat(join(held.path, RETIRED_NAME))
     return true
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false
