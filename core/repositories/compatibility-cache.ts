@@ -38,7 +38,7 @@ export class CompatibilityCache {
    * @throws REPOSITORY_NOT_RESPONDING; REPOSITORY_NOT_MOUNTED when it is no longer the mount that is there
    */
   choose(root: string, mount: Mount, fresh: boolean): Promise<BackendChoice> {
-    const now = Date.now()
+    const now = performance.now()
     for (const [key, entry] of this.#entries) {
       if (entry.until <= now) this.#entries.delete(key)
     }
