@@ -76,7 +76,6 @@ export async function startServer(
     await logRepositories(server, logger)
     const address = await listen(server, config)
     server.retention.start()
-    logger.info({ address, pid: process.pid }, 'listening')
     return {
       address,
       reload: () => reload(server, config, logger),
@@ -158,10 +157,13 @@ async function stop(
 }
 
 async function untilTold(server: RunningServer, logger: Logger): Promise<void> {
-  const signal = await new Promise<NodeJS.Signals>((resolve) => {
+  const told = new Promise<NodeJS.Signals>((resolve) => {
     process.once('SIGTERM', resolve)
     process.once('SIGINT', resolve)
   })
+  // Not before: who reads it may send the signal at once.
+  logger.info({ address: server.address, pid: process.pid }, 'listening')
+  const signal = await told
   logger.info({ signal }, 'stopping: running requests may finish')
   const atOnce = (second: NodeJS.Signals) => {
     logger.warn({ signal: second }, 'told a second time: ending at once')
