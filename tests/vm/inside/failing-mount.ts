@@ -34,18 +34,20 @@ export async function failingMount(
   mountPoint: string,
 ): Promise<FailingMount> {
   const device = await failingDisk()
-  const mount = () => command('mount', ['-t', filesystem, '-o', mountOptions, device.device, mountPoint])
+  const mount = async () => {
+    await mkdir(mountPoint, { recursive: true })
+    await command('mount', ['-t', filesystem, '-o', mountOptions, device.device, mountPoint])
+  }
   try {
     const [program, ...options] = mkfs
     await command(program, [...options, device.device])
-    await mkdir(mountPoint, { recursive: true })
     await mount()
   } catch (error) {
     await device[Symbol.asyncDispose]()
     throw error
   }
   const remount = async () => {
-    await command('umount', [mountPoint])
+    await unmount(mountPoint)
     await mount()
   }
   return {
