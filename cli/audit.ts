@@ -67,6 +67,10 @@ export async function audit(
   } finally {
     await server.app.close()
     await server.close()
+    for (const vm of server.audits.unwritten)
+      terminal.write(
+        `diskferry: what was found out about VM ${vm} could not be written to the database, and is lost: audit it again when there is space\n`,
+      )
   }
   // A thread in a call to a server that is gone would keep the process from ending.
   if (server.watches.holdThreads) endProcess(exitCode)

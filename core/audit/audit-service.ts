@@ -99,6 +99,12 @@ export class AuditService implements Audits {
     for (const { running } of slots) running?.abort(STOPPED)
     await Promise.all(slots.map(({ ended }) => ended))
     await this.#later.stop()
+    await Promise.all(this.unwritten.map((vmId) => this.#writeAgain(vmId)))
+  }
+
+  /** VMs of which something was found out that is lost when this process ends. */
+  get unwritten(): readonly string[] {
+    return this.#parts.store.unwritten
   }
 
   #assertRoom(vmId: string): void {
@@ -184,7 +190,15 @@ export class AuditService implements Audits {
     const now = await this.#find(vmId, snapshotId)
     if (now.state !== 'running') return now
     const left = abandoned(now)
-    await this.#parts.store.keep(left)
+    try {
+      await this.#parts.store.keep(left)
+    } catch (error) {
+      this.#later.add(vmId)
+      this.#parts.log.warn(
+        { vm: vmId, err: error },
+        'the end of an audit could not be kept, it is tried again',
+      )
+    }
     return left
   }
 

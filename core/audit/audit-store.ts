@@ -22,7 +22,7 @@ const MOST_AUDITS = 100
 const EMPTY: AuditRecord = { version: 1, audits: [], distrusted: [] }
 
 /**
- * What audits found out, in the database. Who writes holds the VM's audit lock. Every method throws STORE_FAILED.
+ * What audits found out, in the database. Who writes holds the VM's audit lock. Whatever asks the database throws STORE_FAILED.
  *
  * What an ended audit found out holds although it could not be written, on a full disk for example: this process goes by
  * it, and `writeAgain` has another try.
@@ -59,6 +59,11 @@ export class AuditStore {
   /** For good: it ends with the snapshots. A pair that is distrusted already keeps its first reason. */
   distrust(vmId: string, pair: DistrustedPair): Promise<void> {
     return this.#lasting(vmId, { ...EMPTY, distrusted: [pair] })
+  }
+
+  /** VMs of which something is known that could not be written. */
+  get unwritten(): readonly string[] {
+    return [...this.#unwritten.keys()]
   }
 
   hasUnwritten(vmId: string): boolean {
@@ -149,13 +154,17 @@ function isSamePair(left: Pair, right: Pair): boolean {
   return left.compareTo === right.compareTo && left.snapshotId === right.snapshotId
 }
 
-/** What was found out later wins, but for the reason of a pair. */
+/** Of a snapshot the audit that began later counts, which may be another process's; of a pair the first reason. */
 function merged(record: AuditRecord, found: AuditRecord): AuditRecord {
-  const others = record.audits.filter((known) => !found.audits.some((audit) => isSameSnapshot(audit, known)))
+  const newer = found.audits.filter(
+    (audit) =>
+      !record.audits.some((known) => isSameSnapshot(audit, known) && known.startedAt > audit.startedAt),
+  )
+  const others = record.audits.filter((known) => !newer.some((audit) => isSameSnapshot(audit, known)))
   const added = found.distrusted.filter((pair) => !record.distrusted.some((known) => isSamePair(known, pair)))
   return {
     version: 1,
-    audits: [...others, ...found.audits].slice(-MOST_AUDITS),
+    audits: [...others, ...newer].slice(-MOST_AUDITS),
     distrusted: [...record.distrusted, ...added],
   }
 }

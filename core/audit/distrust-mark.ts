@@ -1,7 +1,7 @@
-import { type FileHandle, lstat, open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiskferryError, systemCode } from '../errors.ts'
-import { SNAPSHOT_ID, syncFolder } from '../snapshots/snapshot-folder.ts'
+import { isThere, SNAPSHOT_ID, syncFolder } from '../snapshots/snapshot-folder.ts'
 import { MANIFEST_NAME } from '../snapshots/snapshot-manifest.ts'
 import { MARK_PREFIX } from '../vms/disk-names.ts'
 import type { DistrustedPair } from './audit-store.ts'
@@ -41,14 +41,4 @@ function markFile(folder: string, compareTo: string): string {
   if (!SNAPSHOT_ID.test(compareTo))
     throw new DiskferryError('INTERNAL', `${JSON.stringify(compareTo)} is not a snapshot id`)
   return join(folder, `${MARK_PREFIX}${compareTo}.json`)
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false
-    throw error
-  }
 }

@@ -7,7 +7,7 @@ import { pinHome, stampOf } from '../snapshots/pin-home.ts'
 import { rootsOf } from '../snapshots/snapshot-files.ts'
 import { holdSnapshotFolder } from '../snapshots/snapshot-folder.ts'
 import type { SnapshotRecord } from '../snapshots/snapshot-record.ts'
-import type { AuditStore } from './audit-store.ts'
+import type { AuditStore, DistrustedPair } from './audit-store.ts'
 import type { ComparedPair } from './compare-told.ts'
 import { isMarkedDistrusted, markDistrusted } from './distrust-mark.ts'
 
@@ -48,24 +48,31 @@ export class DistrustedPairs {
   }
 
   /**
-   * For good, and on the disk when this returns. To be called with the VM's audit lock held. Where the mark can't be
-   * written the database has it all the same.
+   * For good: by this process at once, and on the disk when this returns. To be called with the VM's audit lock held. Where
+   * the mark can't be written the database has it all the same; a snapshot that is damaged or deleted gets none.
    *
    * @throws STORE_FAILED
    */
   async distrust({ vmId, base, snapshot }: ComparedPair, reason: string): Promise<void> {
     const pair = { snapshotId: snapshot.id, compareTo: base.id, reason }
+    // At once: the repository may fall silent while it is marked.
+    const stored = this.#parts.store.distrust(vmId, pair)
+    const marked = this.#mark(vmId, snapshot, pair)
+    const [{ status }] = await Promise.allSettled([stored, marked])
+    if (status === 'rejected') await stored
+  }
+
+  async #mark(vmId: string, snapshot: SnapshotRecord, pair: DistrustedPair): Promise<void> {
     for (const root of rootsOf(snapshot)) {
       try {
         await this.#inFolder(root, snapshot, (folder) => markDistrusted(folder.path, pair))
       } catch (error) {
         this.#parts.log.error(
-          { vm: vmId, snapshot: snapshot.id, compare_to: base.id, err: error },
+          { vm: vmId, snapshot: snapshot.id, compare_to: pair.compareTo, err: error },
           'a pair of snapshots that is compared by content from now on could not be marked beside the snapshot: if the database is lost, audit it again',
         )
       }
     }
-    await this.#parts.store.distrust(vmId, pair)
   }
 
   /** Undefined where there is no folder: the snapshot is damaged, or was deleted. */

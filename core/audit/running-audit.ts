@@ -87,7 +87,8 @@ export class RunningAudit implements CompareObserver {
     await this.#throttle.take(bytes, this.#abort.signal)
     if (performance.now() - this.#lastHeartbeat >= HEARTBEAT_MS) {
       await this.#assertSnapshotsThere()
-      await this.#parts.store.keep(this.#audit)
+      // How far it is is no reason to end it; its end is kept, or told.
+      await this.#parts.store.keep(this.#audit).catch(() => undefined)
       this.#lastHeartbeat = performance.now()
     }
     this.#parts.metrics.read(bytes)
@@ -98,16 +99,17 @@ export class RunningAudit implements CompareObserver {
   async mismatch(found: Mismatch): Promise<void> {
     const { mismatchBytes, mismatches } = this.#audit
     const first = mismatchBytes === 0
+    // At once: the audit may be ended while the mark is written.
+    this.#audit = {
+      ...this.#audit,
+      mismatchBytes: mismatchBytes + found.length,
+      mismatches: [...mismatches, found].slice(0, MOST_MISMATCHES),
+    }
+    this.#parts.metrics.mismatch(found.length)
     try {
       if (first) await this.#parts.distrusted.distrust(this.#pair, reasonFor(found))
     } finally {
       // Where it could not be written too: this process goes by it all the same.
-      this.#audit = {
-        ...this.#audit,
-        mismatchBytes: mismatchBytes + found.length,
-        mismatches: [...mismatches, found].slice(0, MOST_MISMATCHES),
-      }
-      this.#parts.metrics.mismatch(found.length)
       if (mismatches.length < MOST_MISMATCHES) this.#logMismatch(found, first)
     }
   }
