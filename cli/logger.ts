@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino'
+import { LogDestination } from './log-destination.ts'
 
 export interface LoggerOptions {
   /** Appended to; without it the log goes to stdout, or stderr. */
@@ -11,6 +12,8 @@ export interface ServerLog {
   readonly logger: Logger
   /** For log rotation: goes on in a new file when the old one was moved away. Does nothing for stdout and stderr. */
   reopen(): void
+  /** Nothing may be logged any more. */
+  close(): void
 }
 
 /** A second safety net: nothing logs these on purpose. */
@@ -26,27 +29,12 @@ const NEVER_LOGGED = [
   'req.headers.authorization',
 ]
 
-/** What is kept in memory while the log can't be written; what comes after it is lost. Bytes. */
-const MOST_KEPT = 1024 * 1024
-
-/** One JSON object a line, with an ISO 8601 time. Written at once, so that a crash loses no line. */
+/** One JSON object a line, with an ISO 8601 time. @throws the system's error when the file can't be opened */
 export function createLogger({ file, descriptor = 1, level }: LoggerOptions): ServerLog {
-  const destination = pino.destination({
-    dest: file ?? descriptor,
-    sync: true,
-    mode: 0o640,
-    maxLength: MOST_KEPT,
-  })
-  // Without a listener a full disk would be an exception for whoever logs, in the middle of a snapshot.
-  let isBroken = false
-  destination.on('error', (error) => {
-    if (!isBroken) process.stderr.write(`the log can't be written: ${error.message}\n`)
-    isBroken = true
-  })
-  destination.on('write', () => {
-    isBroken = false
-  })
-  const logger = pino(
+  const destination = new LogDestination(file ?? descriptor, (lines) =>
+    logger.error({ lines }, 'lines of the log were lost: it could not be written for long'),
+  )
+  const logger: Logger = pino(
     {
       level,
       base: null,
@@ -56,5 +44,5 @@ export function createLogger({ file, descriptor = 1, level }: LoggerOptions): Se
     },
     destination,
   )
-  return { logger, reopen: () => file !== undefined && destination.reopen() }
+  return { logger, reopen: () => destination.reopen(), close: () => destination.close() }
 }
