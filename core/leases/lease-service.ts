@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError, systemCode } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
@@ -6,10 +7,12 @@ import type { Log } from '../log.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import type { PinnedRoot } from '../repositories/pinned-root.ts'
+import { holdFolder } from '../snapshots/hold-folder.ts'
 import { pinHome, stampOf } from '../snapshots/pin-home.ts'
 import type { Commit, RepositoryChanges } from '../snapshots/repository-changes.ts'
 import { rootsOf } from '../snapshots/snapshot-files.ts'
-import { holdSnapshotFolder, isRetired, snapshotFolder } from '../snapshots/snapshot-folder.ts'
+import { holdSnapshotFolder, isRetired, isThere, snapshotFolder } from '../snapshots/snapshot-folder.ts'
+import { MANIFEST_NAME } from '../snapshots/snapshot-manifest.ts'
 import type { SnapshotRecord, VmRecord } from '../snapshots/snapshot-record.ts'
 import { findSnapshot } from '../snapshots/snapshot-service.ts'
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts'
@@ -199,8 +202,15 @@ export class LeaseService implements Leases {
   /** Another server, with a database of its own, may have been killed while it deleted the snapshot. */
   #assertStays(snapshot: SnapshotRecord): Promise<void> {
     return this.#atEachHome(snapshot, async (root, { hold }) => {
-      if (!(await isRetired(root, snapshotFolder(root, snapshot.id), hold))) return
-      throw notToBeLeased(snapshot.id, 'a server has begun to delete it')
+      const path = snapshotFolder(root, snapshot.id)
+      await using folder = await holdFolder(root, path, hold)
+      if (folder === undefined) throw filesGone(snapshot.id)
+      if (await isThere(join(folder.path, MANIFEST_NAME))) return
+      const begun = await isRetired(root, path, hold)
+      throw notToBeLeased(
+        snapshot.id,
+        begun ? 'a server has begun to delete it' : `its ${MANIFEST_NAME} is missing`,
+      )
     })
   }
 

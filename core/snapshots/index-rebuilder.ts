@@ -95,7 +95,9 @@ export class IndexRebuilder {
       const known = await marks.get(ORIGIN_KEY)
       if (known === 'new' || known === 'filled') return known
       const origin = (await store.vmIds()).length === 0 ? 'new' : 'filled'
-      await marks.set(ORIGIN_KEY, origin)
+      // One that has records tells so the next time too.
+      if (origin === 'filled') await marks.set(ORIGIN_KEY, origin).catch(() => undefined)
+      else await marks.set(ORIGIN_KEY, origin)
       faultPoint('rebuild.begun')
       return origin
     } catch (error) {
@@ -181,7 +183,16 @@ export class IndexRebuilder {
     }
     // What an attempt before this one has recorded needs no lock.
     if ((await store.read(vmId)).snapshots.some(({ id }) => id === folder.id)) return 'snapshots'
-    if (!(await this.#add(vmId, placement.record, found.root))) return 'gone'
+    try {
+      if (!(await this.#add(vmId, placement.record, found.root))) return 'gone'
+    } catch (error) {
+      if (error instanceof DiskferryError) throw error
+      log.warn(
+        { ...fields, vm: vmId, err: error },
+        'a snapshot could not be looked at in each of its repositories: it comes back when it can',
+      )
+      return 'put_off'
+    }
     faultPoint('rebuild.recorded')
     return 'snapshots'
   }
@@ -196,7 +207,8 @@ export class IndexRebuilder {
       const look = (home: string) => watches.run([home], () => surveySnapshot(home, record.id, hold))
       if ((await look(root))?.state !== 'whole') return false
       // A part that is not there at all makes a damaged snapshot of it, which is told of.
-      for (const home of rootsOf(record)) if (((await look(home))?.state ?? 'whole') !== 'whole') return false
+      for (const home of rootsOf(record).filter((other) => other !== root))
+        if (((await look(home))?.state ?? 'whole') !== 'whole') return false
       const lease = await watches.run([root], () => leaseBeside(root, record.id, hold))
       await commit(() => addToIndex(store, vmId, { ...record, ...(lease !== undefined && { lease }) }))
       return true

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { describe } from '../errors.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { InventoryListing, VirtualMachine, VmDisk } from '../inventory.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
@@ -7,10 +8,11 @@ import type { Mount } from '../storage-backend.ts'
 import { diskNames } from '../vms/disk-names.ts'
 import { addToIndex } from './add-to-index.ts'
 import { type Orphan, refused } from './orphans.ts'
+import { checkManifest } from './read-manifest.ts'
 import { differenceFromRecord, type Identity, lastingIdentity } from './recorded-file.ts'
 import type { Commit } from './repository-changes.ts'
 import { snapshotFolder, syncFolder } from './snapshot-folder.ts'
-import { ADOPTING_NAME, writeManifest } from './snapshot-manifest.ts'
+import { ADOPTING_NAME, manifestOf, writeManifest } from './snapshot-manifest.ts'
 import type { DiskRecord, SnapshotRecord } from './snapshot-record.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 
@@ -58,6 +60,7 @@ export class PlainAdoption {
   ): Promise<void> {
     const vm = chooseVm(orphan, listing, vmId)
     const record = await this.#record(orphan, listing, vm)
+    assertLegible(vm.name, record)
     signal?.throwIfAborted()
     for (const { home } of orphan.parts) {
       await this.#watches.run([home.root], async () => {
@@ -152,4 +155,13 @@ function disksOf({ disks }: VirtualMachine): readonly (readonly [name: string, d
   return disks
     .map((disk, index) => [names[index]!, disk] as const)
     .filter(([, { scheme, cdrom, mode }]) => scheme === 'file' && !cdrom && mode !== 'r')
+}
+
+/** A snapshot whose `snapshot.json` nobody believes would be damaged from its first moment. */
+function assertLegible(vmId: string, record: SnapshotRecord): void {
+  try {
+    checkManifest(manifestOf(vmId, record), record.id)
+  } catch (error) {
+    throw refused(record.id, `its snapshot.json ${describe(error)}: rename what is called so`)
+  }
 }

@@ -99,9 +99,13 @@ export async function retireSnapshotFolder(
  */
 export async function isRetired(root: string, folder: string, hold: HoldBeneath): Promise<boolean> {
   await using held = await holdFolder(root, folder, hold)
-  if (held === undefined) return false
+  return held !== undefined && (await isThere(join(held.path, RETIRED_NAME)))
+}
+
+/** @throws the system's error */
+export async function isThere(path: string): Promise<boolean> {
   try {
-    await lstat(join(held.path, RETIRED_NAME))
+    await lstat(path)
     return true
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false
