@@ -21,6 +21,11 @@ export class AnswersUnderWay {
     )
   }
 
+  /** Is a request being received or answered, from its header on? */
+  isAsked(socket: Socket): boolean {
+    return (this.#responses.get(socket)?.size ?? 0) > 0
+  }
+
   /** A request that is still being received has none yet: it may still be refused. */
   has(socket: Socket): boolean {
     const responses = [...(this.#responses.get(socket) ?? [])]

@@ -39,7 +39,7 @@ export class DrainedConnections {
   }
 
   #endIfDone(socket: Socket): void {
-    if (this.#draining && !this.answers.has(socket)) socket.destroySoon()
+    if (this.#draining && !this.answers.isAsked(socket)) socket.destroySoon()
   }
 }
 
