@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { type Core, createCore } from '../container.ts'
 import { type AuditFields, AuditTrail } from '../core/audit-trail.ts'
@@ -28,7 +29,8 @@ export function adoptOrphans(
   vm: string | undefined,
   out: Output,
 ): Promise<void> {
-  return withCore(configFile, async ({ orphans, index }, trail) => {
+  return withCore(configFile, async ({ orphans, index }, config) => {
+    const trail = auditTrail(config)
     // Else the next start would take what is adopted here for all that a new database is to have.
     await index.origin()
     for (const id of ids) {
@@ -43,7 +45,8 @@ export function adoptOrphans(
 
 /** @throws SNAPSHOT_NOT_FOUND for the first that is none; those before it are removed */
 export function removeOrphans(configFile: string, ids: readonly string[], out: Output): Promise<void> {
-  return withCore(configFile, async ({ orphans }, trail) => {
+  return withCore(configFile, async ({ orphans }, config) => {
+    const trail = auditTrail(config)
     for (const id of ids) {
       const fields: AuditFields = { user: administrator(), client: null, snapshot: id }
       await trail.of('orphan.remove', fields, async () => {
@@ -87,24 +90,28 @@ function administrator(): string {
   return SUDO_USER ?? USER ?? String(process.getuid!())
 }
 
-async function withCore<Result>(
-  configFile: string,
-  work: (core: Core, trail: AuditTrail) => Promise<Result>,
-): Promise<Result> {
-  const { config } = await loadConfig(configFile)
-  // Beside the lines of the server. What it writes to stdout may be in the journal, where a command has no place.
+/** Beside the lines of the server. What it writes to stdout may be in the journal, where a command has no place. */
+function auditTrail({ logFile }: Config): AuditTrail {
   const { logger } = createLogger({
     level: 'info',
     descriptor: 2,
-    ...(config.logFile !== undefined && { file: config.logFile }),
+    ...(logFile !== undefined && { file: logFile }),
   })
+  return new AuditTrail(logger)
+}
+
+async function withCore<Result>(
+  configFile: string,
+  work: (core: Core, config: Config) => Promise<Result>,
+): Promise<Result> {
+  const { config } = await loadConfig(configFile)
   const fail = (error: unknown): void => {
     process.stderr.write(`diskferry: ${describe(error)}\n`)
   }
   const database = await openDatabase(config.dbFile, fail)
   try {
     const log = { info: () => undefined, warn: logged, error: logged }
-    return await work(await createCore(config, dirname(configFile), database, log), new AuditTrail(logger))
+    return await work(await createCore(config, dirname(configFile), database, log), config)
   } finally {
     await database.close()
   }
