@@ -222,9 +222,10 @@ function snapshotNotFound(vmId: string, id: string, cause?: unknown): DiskferryE
   })
 }
 
-/** Where a repository does not answer, is full or read-only nothing is wrong with the VM. */
+/** Where each disk is refused for a repository that does not answer, is full or read-only, nothing is wrong with the VM. */
 function refusal({ vm, disks, reasons }: VmPlan): DiskferryError {
-  const refused = disks.find((disk) => disk.refusal !== undefined)?.refusal
+  const blocking = disks.filter((disk) => disk.blocks)
+  const refused = blocking.every((disk) => disk.refusal !== undefined) ? blocking[0]?.refusal : undefined
   const message = `no snapshot of VM ${vm.name} (${vm.friendlyName}) can be taken: ${reasons.join('; ')}`
   if (refused === undefined) return new DiskferryError('VM_NOT_COMPATIBLE', message)
   const { code, clientMessage } = refused
