@@ -77,7 +77,7 @@ async function runTests(
   const passed = await execute(
     [
       process.execPath,
-      ...['--import', 'tsx', '--test', `--test-concurrency=${Math.max(2, availableParallelism())}`],
+      ...['--import', 'tsx', '--test', `--test-concurrency=${availableParallelism() + 1}`],
       ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
       ...['--test-reporter=tap', `--test-reporter-destination=${report}`],
       ...options,
