@@ -44,13 +44,27 @@ export function adoptOrphans(
 }
 
 /** @throws SNAPSHOT_NOT_FOUND for the first that is none; those before it are removed */
-export function removeOrphans(configFile: string, ids: readonly string[], out: Output): Promise<void> {
+export function removeOrphans(
+  configFile: string,
+  ids: readonly string[],
+  { force }: { force: boolean },
+  out: Output,
+): Promise<void> {
   return withCore(configFile, async ({ orphans }, config) => {
     const trail = auditTrail(config)
     for (const id of ids) {
-      const fields: AuditFields = { user: administrator(), client: null, snapshot: id }
+      const fields: AuditFields = {
+        user: administrator(),
+        client: null,
+        snapshot: id,
+        ...(force && { force }),
+      }
       await trail.of('orphan.remove', fields, async () => {
-        fields.vm = await orphans.remove(id)
+        const { vmId, lease } = await orphans.remove(id, { force })
+        fields.vm = vmId
+        if (lease === undefined) return
+        fields.holder = lease.holder
+        fields.expires_at = lease.expiresAt
       })
       out.write(`${id} is removed.\n`)
     }

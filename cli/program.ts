@@ -96,10 +96,13 @@ export function createProgram(): Command {
     .description('remove their files for good')
     .argument('<id...>', 'as `orphans list` shows them')
     .option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_FILE)
-    .action(async (ids: readonly string[], { config }: { config: string }) => {
-      const { removeOrphans } = await import('./orphans.ts')
-      await removeOrphans(config, ids, process.stdout)
-    })
+    .option('--force', 'also those that a client has leased')
+    .action(
+      async (ids: readonly string[], { config, force = false }: { config: string; force?: boolean }) => {
+        const { removeOrphans } = await import('./orphans.ts')
+        await removeOrphans(config, ids, { force }, process.stdout)
+      },
+    )
 
   program
     .command('conformance')

@@ -168,6 +168,7 @@ export function provideCore(
           get(MountWatches),
           holdBeneath,
         ),
+        clock: systemClock,
       }),
   )
   provide(

@@ -1,11 +1,16 @@
+import { backendFailure } from '../backends/backend-failure.ts'
 import { DiskferryError } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { HoldBeneath } from '../held-path.ts'
 import type { Inventory, InventoryListing } from '../inventory.ts'
+import type { Clock } from '../leases/lease-clock.ts'
+import { leaseBeside } from '../leases/lease-file.ts'
+import { isLive, type LeaseRecord } from '../leases/lease-record.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { type MountedRepository, mountedRepository } from '../repositories/mounted-repository.ts'
 import { addToIndex } from './add-to-index.ts'
+import { pinHome } from './pin-home.ts'
 import { placeManifest } from './place-manifest.ts'
 import type { PlainAdoption } from './plain-adoption.ts'
 import type { Commit, RepositoryChanges } from './repository-changes.ts'
@@ -42,6 +47,14 @@ export interface OrphansParts {
   readonly changes: RepositoryChanges
   readonly files: SnapshotFiles
   readonly plain: PlainAdoption
+  readonly clock: Clock
+}
+
+export interface RemovedOrphan {
+  /** That it was of, as far as its `snapshot.json` said so. */
+  readonly vmId: string | undefined
+  /** That held it, and was overridden. */
+  readonly lease: LeaseRecord | undefined
 }
 
 const WORST_FIRST = ['deleting', 'unfinished', 'unreadable', 'plain', 'whole'] as const
@@ -110,12 +123,19 @@ export class Orphans {
   /**
    * Removes an orphan's files for good.
    *
-   * @returns the VM that it was of, as far as its `snapshot.json` said so
-   * @throws SNAPSHOT_NOT_FOUND, ORPHAN_REFUSED, VM_BUSY, REPOSITORY_READ_ONLY
+   * @param force also one that is leased: by a client of another host, or of before an old copy of the database came back
+   * @throws SNAPSHOT_NOT_FOUND, ORPHAN_REFUSED, VM_BUSY, REPOSITORY_NOT_MOUNTED, REPOSITORY_READ_ONLY
    */
-  async remove(id: string, signal?: AbortSignal): Promise<string | undefined> {
+  async remove(
+    id: string,
+    { force = false }: { readonly force?: boolean } = {},
+    signal?: AbortSignal,
+  ): Promise<RemovedOrphan> {
     const found = await this.#find(id, signal)
+    let lease: LeaseRecord | undefined
     const remove = async (again: Orphan) => {
+      lease = await this.#leaseOf(again, force)
+      if (lease !== undefined && !force) throw refused(id, leased(lease), 'removed')
       const removal = await this.#parts.files.removeFolders(id, rootsOf(again), `orphan ${id}`)
       if (removal === 'held')
         throw refused(
@@ -125,7 +145,29 @@ export class Orphans {
         )
     }
     await this.#withLocks(found, found.vmId, 'removed', remove, signal)
-    return found.vmId
+    return { vmId: found.vmId, lease }
+  }
+
+  /**
+   * The lease that holds one of its parts now.
+   * @throws ORPHAN_REFUSED where that can't be read, unless by force; REPOSITORY_NOT_MOUNTED, REPOSITORY_NOT_RESPONDING
+   */
+  async #leaseOf({ id, parts }: Orphan, force: boolean): Promise<LeaseRecord | undefined> {
+    const { guard, watches, hold, clock } = this.#parts
+    const read = async (root: string) => {
+      await using home = await pinHome(root, undefined, guard, hold)
+      return await leaseBeside(root, id, home.hold)
+    }
+    for (const { home } of parts) {
+      try {
+        const lease = await watches.run([home.root], () => read(home.root))
+        if (lease !== undefined && isLive(lease, clock())) return lease
+      } catch (error) {
+        const what = `snapshot ${id} can't be removed, unless by --force: whether it is leased can't be read in '${home.root}'`
+        if (!force) throw backendFailure(error, 'ORPHAN_REFUSED', what)
+      }
+    }
+    return undefined
   }
 
   async #adoptWhole({ id, vmId, parts }: Orphan, listing: InventoryListing, commit: Commit): Promise<void> {
@@ -219,6 +261,10 @@ type Deed = 'adopted' | 'removed'
 
 export function refused(id: string, why: string, wanted: Deed = 'adopted'): DiskferryError {
   return new DiskferryError('ORPHAN_REFUSED', `snapshot ${id} can't be ${wanted}: ${why}`)
+}
+
+function leased({ holder, expiresAt }: LeaseRecord): string {
+  return `it is leased by ${JSON.stringify(holder)} until ${expiresAt}: leave it to the host that gave the lease, or adopt it where it is whole; --force removes it all the same, and whoever holds the lease must start its chain anew`
 }
 
 function changedMeanwhile(before: Orphan, now: Orphan): string {

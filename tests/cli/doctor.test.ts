@@ -156,13 +156,30 @@ crashTest(
 )
 
 crashTest(
-  'a whole snapshot that an older copy of the database lacks is adopted with its disks in both repositories',
+  'a whole snapshot that an older copy of the database lacks is adopted with its disks in both repositories, a leased one removed by force',
   async (bench) => {
     const config = await threeSnapshots(bench)
     const older = join(bench.directory, 'older')
     await copyFile(bench.databaseFile, older)
-    await bench.onServer(async (client) => void (await bench.snapshot(client, ACROSS)))
+    const doomed = await bench.onServer(async (client) => {
+      await bench.snapshot(client, ACROSS)
+      const { id } = await client.createSnapshot(BESIDE)
+      const body = '{"ttl": "1h", "holder": "chain"}'
+      await client.json('PUT', `/api/v1/vms/${BESIDE}/snapshots/${id}/lease`, { body })
+      return id
+    })
     await rename(older, bench.databaseFile)
+    const removal = ['orphans', 'remove', doomed, '--config', config]
+    const kept = await fails(/is leased by "chain" until \d{4}-.*--force/, ...removal)
+    const deed = { audit: 'orphan.remove', user: USER, client: null, snapshot: doomed }
+    assert.deepEqual(auditLines(kept), [
+      { ...deed, outcome: 'failed', code: 'ORPHAN_REFUSED', vm: undefined },
+    ])
+    assert.ok((await bench.files()).some((path) => path.endsWith(`${doomed}/beside.img`)))
+    const gone = await runProgram(...removal, '--force')
+    assert.deepEqual(auditLines(gone.stderr), [{ ...deed, outcome: 'ok', code: undefined, vm: BESIDE }])
+    assert.match(gone.stderr, /"force":true,"vm":"vm-beside","holder":"chain","expires_at":"\d{4}-/)
+
     const id = bench.idsOf(ACROSS).at(-1)!
     const { findings } = await report(config)
     assert.match(message(findings, 'orphans', 'warning'), new RegExp(`${id} of VM vm-across: it is whole`))

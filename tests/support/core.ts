@@ -137,6 +137,7 @@ export async function makeCore(options: CoreOptions) {
     changes,
     files,
     plain,
+    clock,
   })
   const metrics = new MetricRegistry()
   const audits = new AuditService(

@@ -1,6 +1,7 @@
 /** Leases that the record does not know of: another host, or a later state of this one, has written them beside the snapshot. */
 
 import assert from 'node:assert/strict'
+import { rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ClockReading } from '../../../core/leases/lease-clock.ts'
 import type { RetentionOptions } from '../../../core/retention/retention-service.ts'
@@ -141,6 +142,29 @@ for (const [way, remove] of [
     { keepLast: 1 },
   )
 }
+
+hostsTest(
+  'an orphan that another host has leased is removed by force, or when the lease is over',
+  async ({ core, other, mount, pass }) => {
+    const first = await core.snapshots.create(VM, WHOLE)
+    const second = await core.snapshots.create(VM, WHOLE)
+    const { expiresAt } = await core.leases.take(VM, first.id, REQUEST)
+    await core.leases.take(VM, second.id, REQUEST)
+    const refused = failsWith('ORPHAN_REFUSED', new RegExp(`leased by "chain" until ${expiresAt}.*--force`))
+    await assert.rejects(other.orphans.remove(first.id), refused)
+    const file = join(mount, 'CoriolisSnapshots', second.id, 'snapshot.lease.json')
+    await rm(file)
+    await symlink('/dev/null', file)
+    const unknown = failsWith('ORPHAN_REFUSED', /--force: whether it is leased can't be read.*ELOOP/)
+    await assert.rejects(other.orphans.remove(second.id), unknown)
+    assert.deepEqual(await snapshotFolders(mount), [first.id, second.id].sort())
+    await other.orphans.remove(second.id, { force: true })
+    assert.deepEqual(await snapshotFolders(mount), [first.id])
+    pass(REQUEST.ttlMs)
+    assert.equal((await other.orphans.remove(first.id)).lease, undefined)
+    assert.deepEqual(await snapshotFolders(mount), [])
+  },
+)
 
 snapshotTest('a lease of a repository that is not mounted is not said to be none', async (bench) => {
   const { core, filesystem } = bench

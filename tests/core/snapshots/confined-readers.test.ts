@@ -5,6 +5,7 @@ import { copyFile, mkdir, open, readdir, readFile, rm, symlink, writeFile } from
 import { join } from 'node:path'
 import { writeEveryOtherBlock } from '../../../conformance/guest/fragments.ts'
 import { DiskferryError } from '../../../core/errors.ts'
+import { systemClock } from '../../../core/leases/lease-clock.ts'
 import { MountGuard } from '../../../core/repositories/mount-guard.ts'
 import { Orphans } from '../../../core/snapshots/orphans.ts'
 import { PlainAdoption } from '../../../core/snapshots/plain-adoption.ts'
@@ -168,6 +169,7 @@ trapTest('an orphan is not adopted behind a link', async ({ core, root, disk, el
     changes,
     files,
     plain: new PlainAdoption(core.repositories, store, watches, holdBeneath),
+    clock: systemClock,
   })
   await using held = await open(folder)
   const seen = new Outcomes()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import xfs from '../../../backends/xfs/index.ts'
+import { systemClock } from '../../../core/leases/lease-clock.ts'
 import { MountWatches } from '../../../core/mounts/mount-watches.ts'
 import { MountGuard } from '../../../core/repositories/mount-guard.ts'
 import { IndexRebuilder } from '../../../core/snapshots/index-rebuilder.ts'
@@ -132,6 +133,7 @@ snapshotTest(
       changes,
       files,
       plain,
+      clock: systemClock,
     })
     const marks = database.keyv<string>(INDEX_NAMESPACE)
     const index = new IndexRebuilder({
