@@ -201,6 +201,7 @@ export function provideCore(
           locks: get(VmLocks),
           journal: get(SnapshotJournal),
           leases: get(LeaseService),
+          disks: get(DiskMaps),
           clock: systemClock,
           log: logger,
           trail: get(AuditTrail),

@@ -2,7 +2,9 @@ import type { AuditTrail } from '../audit-trail.ts'
 import type { Clock, ClockReading } from '../leases/lease-clock.ts'
 import type { LeaseService } from '../leases/lease-service.ts'
 import type { Log } from '../log.ts'
+import type { DiskMaps } from '../snapshots/disk-maps.ts'
 import type { SnapshotJournal } from '../snapshots/snapshot-journal.ts'
+import { disksOf, type SnapshotRecord } from '../snapshots/snapshot-record.ts'
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts'
 import type { VmLocks } from '../snapshots/vm-locks.ts'
 import { expiredSnapshots, type RetentionPolicy } from './retention-policy.ts'
@@ -15,6 +17,7 @@ export interface RetentionServiceParts {
   readonly locks: VmLocks
   readonly journal: SnapshotJournal
   readonly leases: LeaseService
+  readonly disks: Pick<DiskMaps, 'assertIntact'>
   readonly clock: Clock
   readonly log: Log
   readonly trail: AuditTrail
@@ -123,7 +126,8 @@ export class RetentionService {
     const { journal, leases, log, trail } = this.#parts
     const record = await journal.settled(vmId)
     const ready = record.snapshots.filter(({ state }) => state === 'ready')
-    for (const { id, reason } of expiredSnapshots(ready, this.#options, this.#now())) {
+    const expired = expiredSnapshots(ready, this.#options, this.#now())
+    for (const { id, reason } of expired) {
       if (settled.has(id)) continue
       settled.add(id)
       const snapshot = ready.find((known) => known.id === id)!
@@ -136,12 +140,35 @@ export class RetentionService {
         )
         continue
       }
+      const staying = ready.filter((known) => !expired.some(({ id }) => id === known.id))
+      if (!(await this.#isOneWhole(vmId, staying))) return false
       await trail.of('snapshot.retention', { user: null, client: null, ...fields }, () =>
         // Again: another host may have given a lease meanwhile.
         journal.delete(record, [snapshot], () => leases.assertDeletable(vmId, [snapshot], {})),
       )
       return true
     }
+    return false
+  }
+
+  /**
+   * What is damaged, or in a repository that can't be read now, must not stand in for what is deleted.
+   * @param snapshots oldest first
+   */
+  async #isOneWhole(vmId: string, snapshots: readonly SnapshotRecord[]): Promise<boolean> {
+    let problem: { readonly snapshot: string; readonly err: unknown } | undefined
+    for (const snapshot of snapshots.toReversed()) {
+      try {
+        for (const disk of disksOf(vmId, snapshot)) await this.#parts.disks.assertIntact(disk)
+        return true
+      } catch (err) {
+        problem ??= { snapshot: snapshot.id, err }
+      }
+    }
+    this.#parts.log.warn(
+      { vm: vmId, ...problem },
+      'retention deletes no snapshot of this VM, because none of those that are to stay is known to be whole; the error is that of the newest: mend what it names, or make a full snapshot',
+    )
     return false
   }
 

@@ -107,7 +107,7 @@ export async function makeCore(options: CoreOptions) {
   const maps = new SnapshotMaps(disks, clock)
   const leases = new LeaseService({ store, locks, changes, guard, hold: holdBeneath, watches, clock, log })
   const retention = new RetentionService(
-    { store, locks, journal, leases, clock, log, trail: new AuditTrail(log) },
+    { store, locks, journal, leases, disks, clock, log, trail: new AuditTrail(log) },
     { intervalMs: 3_600_000, ...options.retention },
   )
   const auditStore = new AuditStore(database.keyv(AUDITS_NAMESPACE))

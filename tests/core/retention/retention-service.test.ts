@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
+import { rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { ClockReading } from '../../../core/leases/lease-clock.ts'
@@ -20,6 +20,7 @@ interface Line {
   readonly user?: string | null
   readonly snapshot?: string
   readonly reason?: string
+  readonly err?: { readonly code?: string }
 }
 
 interface RetentionBench extends Bench {
@@ -132,6 +133,30 @@ retentionTest(
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
     assert.deepEqual((await core.vms.get(VM)).snapshotIds, [second])
+  },
+)
+
+retentionTest(
+  'nothing goes while what is to stay is damaged, and all that is due when there is a whole one again',
+  { keepLast: 1 },
+  async ({ core, mount, lines, pass }) => {
+    const [first] = await take(core, 1)
+    await core.leases.take(VM, first!, { holder: 'chain', ttlMs: HOUR })
+    const [newest] = await take(core, 1)
+    await core.retention.idle()
+    await truncate(join(mount, 'CoriolisSnapshots', newest!, 'disk.img'), 4096)
+    pass(HOUR)
+    core.retention.soon(VM)
+    await core.retention.idle()
+    assert.deepEqual(await snapshotFolders(mount), [first, newest].sort())
+    const warnings = lines.filter(({ message }) => message.includes('known to be whole'))
+    assert.deepEqual(
+      warnings.map(({ snapshot, err }) => [snapshot, err?.code]),
+      [[newest, 'SNAPSHOT_DAMAGED']],
+    )
+    const [last] = await take(core, 1)
+    await core.retention.idle()
+    assert.deepEqual(await snapshotFolders(mount), [last])
   },
 )
 
