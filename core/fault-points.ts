@@ -34,6 +34,7 @@ export const FAULT_POINTS = {
   'lease.recorded': 'the record has the lease too, the client has no answer',
   'lease.file-removed': 'the file of a lease is gone in one repository, the record has it',
   'lease.forgotten': 'the lease is gone from the record too, the client has no answer',
+  'audit.marked': 'an audit has marked a pair that is wrong and told nobody of it',
   'delete.marked': 'the record says deleting, every file is there',
   'remove.retired': 'snapshot.json is out of the way in one repository',
   'remove.file': 'one file is gone',

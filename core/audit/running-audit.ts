@@ -1,5 +1,6 @@
 import { DiskferryError, describe } from '../errors.ts'
 import { COMPARE_BLOCK } from '../extents/compare-ranges.ts'
+import { faultPoint } from '../fault-points.ts'
 import type { Log } from '../log.ts'
 import type { MountWatches } from '../mounts/mount-watches.ts'
 import type { DiskMaps } from '../snapshots/disk-maps.ts'
@@ -107,7 +108,10 @@ export class RunningAudit implements CompareObserver {
     }
     this.#parts.metrics.mismatch(found.length)
     try {
-      if (first) await this.#parts.distrusted.distrust(this.#pair, reasonFor(found))
+      if (first) {
+        await this.#parts.distrusted.distrust(this.#pair, reasonFor(found))
+        faultPoint('audit.marked')
+      }
     } finally {
       // Where it could not be written too: this process goes by it all the same.
       if (mismatches.length < MOST_MISMATCHES) this.#logMismatch(found, first)

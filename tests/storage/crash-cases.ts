@@ -41,6 +41,7 @@ export const CRASH_CASES = {
     'lease.recorded',
   ],
   release: ['lease.file-removed', 'lease.file-removed:2', 'lease.forgotten'],
+  audit: ['audit.marked'],
   delete: [
     'delete.marked',
     'remove.retired',

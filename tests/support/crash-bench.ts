@@ -35,6 +35,8 @@ export class CrashBench {
   readonly expected = new Map<string, Map<string, Disks>>()
   /** Holders of leases, by snapshot: each of its folders has the lease's file. */
   readonly leased = new Map<string, string>()
+  /** Older snapshots by newer ones: each folder of the newer one has the mark that their difference is wrong. */
+  readonly distrusted = new Map<string, string>()
   /** Tables of the configuration beside those of the repositories and the VMs. */
   extraConfig = ''
   /** More for the environment of its servers. */
@@ -202,6 +204,8 @@ export class CrashBench {
             .add(join(folder, basename(path)))
             .add(join(folder, 'snapshot.json'))
           if (this.leased.has(id)) wanted.add(join(folder, 'snapshot.lease.json'))
+          const older = this.distrusted.get(id)
+          if (older !== undefined) wanted.add(join(folder, `snapshot.distrusted.${older}.json`))
         }
       }
     }
