@@ -182,6 +182,22 @@ auditTest(
   },
 )
 
+auditTest('no client is given a higher rate than audit.rate', async (bench) => {
+  const { core, options } = bench
+  const { base, target } = await changedPair(bench)
+  await core[Symbol.asyncDispose]()
+  await using next = await makeCore({ ...options, auditLimits: { rate: 65_536 } })
+  for (const [asked, given] of [
+    [{}, 65_536],
+    [{ rate: 2 ** 30 }, 65_536],
+    [{ rate: 65_535 }, 65_535],
+  ] as const) {
+    const { rate } = await next.audits.start(VM, target.id, { compareTo: base.id, ...asked })
+    assert.equal(rate, given)
+    await next.audits.abort(VM, target.id)
+  }
+})
+
 auditTest('a snapshot that is deleted ends its audit', async (bench) => {
   const { core } = bench
   const { base, target } = await changedPair(bench)
