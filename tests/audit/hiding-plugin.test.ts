@@ -29,6 +29,8 @@ const VM = {
 interface RemoteAudit {
   readonly state: string
   readonly verdict: string
+  readonly blocks: number
+  readonly blocks_read: number
   readonly mismatches: readonly { readonly start: number; readonly length: number }[]
 }
 
@@ -36,14 +38,19 @@ function auditPath({ id }: RemoteSnapshot): string {
   return `/api/v1/vms/${VM.id}/snapshots/${id}/audit`
 }
 
-/** Begins an audit and asks for it until it has ended. */
-async function audit(client: ApiClient, target: RemoteSnapshot, compareTo: string): Promise<RemoteAudit> {
-  const answer = await client.call('POST', auditPath(target), { body: JSON.stringify({ compareTo }) })
+/** Begins an audit and asks for it until it has ended, or has read so many blocks. */
+async function audit(
+  client: ApiClient,
+  target: RemoteSnapshot,
+  options: { readonly compareTo: string; readonly rate?: number },
+  blocks = Number.POSITIVE_INFINITY,
+): Promise<RemoteAudit> {
+  const answer = await client.call('POST', auditPath(target), { body: JSON.stringify(options) })
   const text = await answer.body.text()
   assert.equal(answer.statusCode, 202, text)
   for (;;) {
     const now = (await client.json('GET', auditPath(target))) as RemoteAudit
-    if (now.state !== 'running') return now
+    if (now.state !== 'running' || now.blocks_read >= blocks) return now
   }
 }
 
@@ -113,7 +120,7 @@ storageTest(
     const { first, second, third } = await threeSnapshots(lab)
     assert.deepEqual(await pullsRight(client, first, second), { right: false, method: 'physical' })
 
-    const found = await audit(client, second, first.id)
+    const found = await audit(client, second, { compareTo: first.id })
     assert.equal(found.state, 'mismatch', found.verdict)
     assert.deepEqual(
       found.mismatches.map(({ start, length }) => [start, length]),
@@ -131,7 +138,7 @@ storageTest(
     assert.match(metrics, /^diskferry_audit_mismatches_total 1$/m)
     assert.match(metrics, /^diskferry_distrusted_pairs 1$/m)
 
-    const honest = await audit(client, third, second.id)
+    const honest = await audit(client, third, { compareTo: second.id })
     assert.equal(honest.state, 'passed', honest.verdict)
     assert.deepEqual(await pullsRight(client, second, third), { right: true, method: 'physical' })
 
@@ -190,13 +197,15 @@ storageTest('xfs', 'Ctrl-C ends the command and its audit; the server leaves it 
 
 storageTest(
   'xfs',
-  'a server that is told to stop ends its audits, and the next one says so',
+  'a server tells how far an audit is, ends it when it is told to stop, and the next one says so',
   async ({ mount }) => {
     await using lab = await openLab({ mountPoint: mount, extraConfig: EXTRA_CONFIG })
     const { client, server } = lab
     const { first, second } = await threeSnapshots(lab)
-    const body = JSON.stringify({ compareTo: first.id, rate: 65_536 })
-    await (await client.call('POST', auditPath(second), { body })).body.dump()
+    // The second block is not read at once.
+    const running = await audit(client, second, { compareTo: first.id, rate: 65_536 }, 2)
+    assert.equal(running.state, 'running', running.verdict)
+    assert.ok(running.blocks_read < running.blocks, running.verdict)
     assert.equal(await server.stop(), 0)
     await using next = await startServerAgain(lab)
     await using again = new ApiClient(next)
