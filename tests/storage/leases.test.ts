@@ -72,9 +72,16 @@ disks = [{ path = ${JSON.stringify(disk)}, device_name = "xvda" }]
       }
       await client.json('DELETE', `${SNAPSHOTS}/${base.id}?force=true`)
       assert.deepEqual((await client.vms())[0]!.snapshots, [newest.id])
-      const warning = server.logs.find(({ msg }) => /deleted by force/.test(String(msg)))
-      const { level, user, holder } = (warning ?? {}) as Record<'level' | 'user' | 'holder', unknown>
-      assert.deepEqual([level, user, holder], ['warn', USERNAME, 'chain'])
+      await client.json('PUT', `${SNAPSHOTS}/${newest.id}/lease`, { body })
+      await client.json('DELETE', `${SNAPSHOTS}?force=true`)
+      assert.deepEqual((await client.vms())[0]!.snapshots, [])
+      const warnings = server.logs.filter(({ msg }) => /deleted by force/.test(String(msg)))
+      assert.deepEqual(
+        warnings.map(({ level, user, holder, snapshot }) => [level, user, holder, snapshot]),
+        [base.id, newest.id].map((id) => ['warn', USERNAME, 'chain', id]),
+      )
+      const purged = server.logs.findLast(({ audit }) => audit === 'snapshot.purge')
+      assert.deepEqual([purged?.['outcome'], purged?.['user']], ['ok', USERNAME])
     },
   )
 }
