@@ -1,4 +1,6 @@
+import { stat } from 'node:fs/promises'
 import { KeyvSqlite } from '@keyv/sqlite'
+import { systemCode } from '../errors.ts'
 
 /** How long a statement waits for another process that writes; milliseconds. */
 const BUSY_TIMEOUT_MS = 10_000
@@ -12,7 +14,8 @@ export class BrokenDatabase extends Error {}
 const BROKEN_CODES = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB'])
 
 /**
- * Opens a database and reads all of it once, so that a file that was cut or overwritten is found now.
+ * Opens a database and reads all of it once, so that a file that was cut or overwritten is found now. Later it answers as
+ * long as the file has its name.
  *
  * @param onError told of errors that happen outside any call
  * @throws BrokenDatabase, or the error of opening and reading
@@ -24,6 +27,7 @@ export async function openSoundStore(file: string, onError: (error: unknown) => 
   store.on('error', (error) => opened && onError(error))
   try {
     await check(store)
+    await refuseOnceMoved(store, file)
     opened = true
     return store
   } catch (error) {
@@ -31,6 +35,33 @@ export async function openSoundStore(file: string, onError: (error: unknown) => 
     const { code, message } = error as { code?: unknown; message?: unknown }
     if (typeof code !== 'string' || !BROKEN_CODES.has(code)) throw error
     throw new BrokenDatabase(String(message), { cause: error })
+  }
+}
+
+/**
+ * SQLite itself refuses to write to a file that has lost its name (SQLITE_READONLY_DBMOVED), but reads on: snapshots that
+ * another server has put into the file that is there now would be missing. And what it takes for the journal of its own
+ * file, and would undo and delete, is that of the other.
+ */
+async function refuseOnceMoved(store: KeyvSqlite, file: string): Promise<void> {
+  const opened = await stat(file, { bigint: true })
+  const { query } = store
+  store.query = async (...statement) => {
+    const now = await statIfThere(file)
+    if (now?.ino !== opened.ino || now.dev !== opened.dev)
+      throw new Error(
+        `'${file}' was deleted, moved or replaced after it was opened: restart every server that uses it`,
+      )
+    return await query(...statement)
+  }
+}
+
+async function statIfThere(file: string) {
+  try {
+    return await stat(file, { bigint: true })
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
   }
 }
 

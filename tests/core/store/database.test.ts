@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -98,6 +98,24 @@ describe('the database', () => {
       openDatabase(folder, () => undefined),
       refused(/can't be read/),
     )
+  })
+
+  it('that was moved is neither read nor written any more until it is back, whatever is in its place', async () => {
+    const [file, aside] = [join(folder, 'moved.db'), join(folder, 'aside.db')]
+    const database = await opened('moved.db')
+    const keyv = database.keyv('a')
+    await keyv.set('key', 1)
+    await rename(file, aside)
+    await assert.rejects(keyv.get('key'), /restart every server that uses it/)
+    const next = await opened('moved.db')
+    await next.keyv('a').set('key', 2)
+    await assert.rejects(keyv.get('key'), /restart every server that uses it/)
+    await assert.rejects(keyv.set('key', 3), /restart every server that uses it/)
+    assert.equal(await next.keyv('a').get('key'), 2)
+    await next.close()
+    await rename(aside, file)
+    assert.equal(await keyv.get('key'), 1)
+    await database.close()
   })
 
   it('open in two places at once shows each what the other wrote', async () => {
