@@ -1,7 +1,7 @@
 /**
  * The steps at which a test kills the program, in the order in which they are passed, with what has been done there.
- * tests/storage/crash.test.ts kills at each and looks at what the next start makes of it; another test holds this table
- * and the calls in the sources equal.
+ * The crash tests of tests/storage kill at each and look at what the next start makes of it; another test holds this
+ * table and the calls in the sources equal.
  */
 export const FAULT_POINTS = {
   'database.broken-aside': 'the broken database has its new name, its journal not yet',
@@ -17,6 +17,8 @@ export const FAULT_POINTS = {
   'clone.hidden': 'a clone has its hidden file, which is empty',
   'clone.filled': 'the hidden file holds the clone',
   'clone.named': 'the clone has its own name beside the hidden one',
+  'clone.renamed': 'over SMB: the clone has its own name in place of the hidden one',
+  'clone.reflinked': 'on OCFS2: the clone has its own name, and neither its mode nor a sync',
   'create.cloned': 'one disk is cloned',
   'quiesce.cloned': 'every disk is cloned, the hook `after` has not run',
   'quiesce.released': 'the hook `after` has run, there is no snapshot.json',

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, readlink, unlink } from 'node:fs/promises'
 import { constants as system } from 'node:os'
 import { basename, dirname } from 'node:path'
+import { faultPoint } from '../core/fault-points.ts'
 import { callAsync, ioctlReflink } from './libc.ts'
 import { SystemCallError } from './system-call-error.ts'
 
@@ -33,6 +34,7 @@ export async function ocfs2Reflink(source: string, target: string): Promise<void
   const request = { old_path: name, new_path: target, preserve: 0 }
   const { value, errno } = await callAsync(ioctlReflink, handle.fd, OCFS2_IOC_REFLINK, request)
   if (value === -1) throw new SystemCallError('ioctl(OCFS2_IOC_REFLINK)', errno, path, target)
+  faultPoint('clone.reflinked')
   try {
     await assertSame(handle, name, path)
   } catch (error) {

@@ -1,3 +1,4 @@
+import { faultPoint } from '../core/fault-points.ts'
 import { callAsync, renameat2 } from './libc.ts'
 import { SystemCallError } from './system-call-error.ts'
 
@@ -15,4 +16,5 @@ const RENAME_NOREPLACE = 1
 export async function renameNew(from: string, to: string): Promise<void> {
   const { value, errno } = await callAsync(renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE)
   if (value === -1) throw new SystemCallError('renameat2(RENAME_NOREPLACE)', errno, from, to)
+  faultPoint('clone.renamed')
 }

@@ -31,6 +31,12 @@ export const CRASH_CASES = {
     'create.mapped',
     'create.ready',
   ],
+  /** The trial clones of both repositories come before that of a disk. */
+  createOnOcfs2: ['clone.reflinked:3', 'create.cloned'],
+  /** The first is the trial clone. */
+  createOverSmb: ['clone.renamed:2'],
+  removeOnOcfs2: ['remove.file'],
+  recoveryOnOcfs2: ['recover.removed'],
   quiesce: ['quiesce.begun', 'quiesce.at-rest', 'quiesce.cloned', 'quiesce.released'],
   lease: [
     'lease.file-half',
