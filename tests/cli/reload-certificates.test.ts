@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { ApiClient } from '../support/api-client.ts'
-import { makeCertificate } from '../support/certificate.ts'
+import { type CertificateFiles, makeCertificate } from '../support/certificate.ts'
 import { makeDisk } from '../support/core.ts'
 import { type LogLine, startServer, type TestServer } from '../support/server.ts'
 import { staticVm } from '../support/static-vm.ts'
@@ -40,6 +41,60 @@ async function reload(server: TestServer): Promise<string> {
     await delay(10)
   }
 }
+
+/** What somebody hears who shows this certificate, or none. */
+async function heardWith(
+  server: TestServer,
+  trusted: string,
+  shown?: { readonly cert: string; readonly key: string },
+): Promise<string> {
+  const port = Number(new URL(server.baseUrl).port)
+  const socket = connect({ host: '127.0.0.1', port, ca: trusted, ...shown })
+  let heard = ''
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    heard += text
+  })
+  // The end of a connection that is refused may come as an error of any kind.
+  socket.on('error', () => undefined)
+  socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  if (!socket.closed) await new Promise((settle) => socket.once('close', settle))
+  return heard.split('\r\n', 1)[0]!
+}
+
+const NO_VMS = `[[static.repositories]]
+id = "r1"
+mount_point = "/nowhere"
+`
+
+async function pairOf({ certificate, key }: Pick<CertificateFiles, 'certificate' | 'key'>) {
+  return { cert: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') }
+}
+
+test('where certificates are required nobody is heard without one, before SIGHUP and after it', async () => {
+  await using directory = await temporaryDirectory('required')
+  const folder = join(directory.path, 'server')
+  await using server = await startServer({
+    directory: folder,
+    extraConfig: NO_VMS,
+    clientCertificates: 'required',
+  })
+  const [made, strange] = [join(directory.path, 'made'), join(directory.path, 'strange')]
+  for (const path of [made, strange]) await mkdir(path)
+  const stranger = await pairOf(await makeCertificate(strange))
+  const old = { cert: server.ca, key: server.key }
+  assert.equal(await heardWith(server, old.cert, old), 'HTTP/1.1 200 OK')
+  for (const shown of [undefined, stranger]) assert.equal(await heardWith(server, old.cert, shown), '')
+
+  const renewal = await makeCertificate(made)
+  const renewed = await pairOf(renewal)
+  await rename(renewal.certificate, join(folder, 'server.pem'))
+  await rename(renewal.key, join(folder, 'server.key'))
+  assert.match(await reload(server), /were read anew/)
+  assert.equal(await heardWith(server, renewed.cert, renewed), 'HTTP/1.1 200 OK')
+  for (const shown of [undefined, stranger, old]) {
+    assert.equal(await heardWith(server, renewed.cert, shown), '')
+  }
+})
 
 storageTest(
   'xfs',
