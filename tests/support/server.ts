@@ -42,6 +42,8 @@ export interface ServerOptions {
   readonly shutdownGrace?: string
   /** Clients must show a certificate; the server's own will do. */
   readonly clientCertificates?: 'required'
+  /** More keys of the tables `api` and `auth`. */
+  readonly limits?: Readonly<Record<'api' | 'auth', Readonly<Record<string, number>>>>
   /** Put at the end of the configuration: whole tables. */
   readonly extraConfig?: string
   readonly env?: Readonly<Record<string, string>>
@@ -190,10 +192,13 @@ function written(logs: readonly LogLine[], errors: string): string {
 
 function configuration(options: ServerOptions, certificate: string, key: string): string {
   const text = JSON.stringify
-  const { agentDbDir, answerWithin, requireMountPoint, shutdownGrace, clientCertificates } = options
+  const { agentDbDir, answerWithin, requireMountPoint, shutdownGrace, clientCertificates, limits } = options
+  const keys = (of: 'api' | 'auth') =>
+    Object.entries(limits?.[of] ?? {}).map(([key, value]) => `${key} = ${value}`)
   const api = [
     ...(shutdownGrace === undefined ? [] : [`shutdown_grace = ${text(shutdownGrace)}`]),
     ...(clientCertificates === undefined ? [] : [`client_certificates = ${text(clientCertificates)}`]),
+    ...keys('api'),
   ].join('\n')
   const source = agentDbDir === undefined ? 'static' : 'ovs-agent'
   const inventory = [
@@ -219,6 +224,7 @@ ${clientCertificates === undefined ? '' : `ca_certificate = ${text(certificate)}
 
 [auth]
 provider = "users"
+${keys('auth').join('\n')}
 
 [[auth.users]]
 username = ${text(USERNAME)}
