@@ -55,16 +55,22 @@ describe('the users of the configuration', () => {
     const costly = new UsersAuthenticator([
       { username: 'backup', passwordHash: await hashPassword('p', { ...CHEAP, logN: 16 }) },
     ])
-    const time = async (username: string) => {
-      const started = performance.now()
+    // Of the processor, by all threads: who waits for a busy machine does no work.
+    const work = async (username: string) => {
+      const before = process.cpuUsage()
       await assert.rejects(costly.authenticate(username, 'wrong'))
-      return performance.now() - started
+      const spent = process.cpuUsage(before)
+      return (spent.user + spent.system) / 1000
     }
-    const least = async (username: string) =>
-      Math.min(await time(username), await time(username), await time(username))
-    const known = await least('backup')
-    const unknown = await least('nobody')
-    assert.ok(unknown > known / 3, `unknown ${unknown} ms, known ${known} ms`)
+    let known = Number.POSITIVE_INFINITY
+    let unknown = Number.POSITIVE_INFINITY
+    const alike = () => unknown > 0.6 * known && unknown < 1.6 * known
+    // The least of many is what it takes: what disturbs a measurement only adds to it.
+    for (let turn = 0; turn < 3 || (turn < 30 && !alike()); turn++) {
+      known = Math.min(known, await work('backup'))
+      unknown = Math.min(unknown, await work('nobody'))
+    }
+    assert.ok(alike(), `unknown ${unknown} ms, known ${known} ms`)
   })
 
   it('all get an answer when many log in at once', async () => {
