@@ -1,4 +1,4 @@
-/** NFS and SMB keep a file that is deleted while somebody reads it, each in its own way. */
+/** NFS and SMB keep a file that is deleted while somebody reads it, each in its own way; OCFS2 as local filesystems do. */
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -107,3 +107,16 @@ for (const kind of ['nfs42', 'cifs'] as const) {
     },
   )
 }
+
+machineTest(
+  'ocfs2',
+  'a download goes on to its last byte when its snapshot is deleted meanwhile, and its folder is gone at once',
+  async (context) => {
+    await using scene = await open(context)
+    const { lab, kept, content, folder } = scene
+    const { path, download } = await scene.deleteWhileRead()
+    await assertOnly(folder, [kept.id])
+    assert.equal((await ask(lab.client, 'GET', path)).code, 'SNAPSHOT_NOT_FOUND')
+    assert.ok(Buffer.from(await download.arrayBuffer()).equals(content))
+  },
+)
