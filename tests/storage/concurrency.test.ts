@@ -28,7 +28,10 @@ const CLIENTS = 50
 const VMS = 10
 /** Each operation is done so often, however long that takes. */
 const LEAST = 50
-const DISK_BYTES = 4 * 1024 * 1024
+const MIB = 1024 * 1024
+const DISK_BYTES = 4 * MIB
+/** Of what is in use after a collection of garbage: compiled code and its caches. */
+const MOST_GROWTH_BYTES = 16 * MIB
 
 storageTest(
   'xfs',
@@ -58,21 +61,33 @@ storageTest(
       return new BusyClient({ api, vms, mount, ledger, random: new Random(index + 1) })
     })
     const memory = servers.map(({ pid }) => new MemoryWatch(pid))
-    // A machine that is busy otherwise takes longer for it.
-    const enough = () => {
-      const counts = BusyClient.sum(clients)
-      return OPERATIONS.every((operation) => counts[operation] >= LEAST)
+    /** Until the time is over, and each operation was done so often: a machine that is busy otherwise takes longer for it. */
+    const load = async (seconds: number, least: number) => {
+      const enough = () => {
+        const counts = BusyClient.sum(clients)
+        return OPERATIONS.every((operation) => counts[operation] >= least)
+      }
+      const end = performance.now() + seconds * 1000
+      await Promise.all(
+        clients.map(async (client) => {
+          while (performance.now() < end || !enough()) {
+            signal.throwIfAborted()
+            await client.step()
+            for (const watch of memory) watch.sample()
+          }
+        }),
+      )
     }
-    const end = performance.now() + SECONDS * 1000
-    await Promise.all(
-      clients.map(async (client) => {
-        while (performance.now() < end || !enough()) {
-          signal.throwIfAborted()
-          await client.step()
-          for (const watch of memory) watch.sample()
-        }
-      }),
-    )
+    const inUse = () => Promise.all(servers.map((server) => server.memoryInUse()))
+    await load(SECONDS / 3, LEAST / 2)
+    const before = await inUse()
+    await load((SECONDS * 2) / 3, LEAST)
+    const after = await inUse()
+    for (const [index, bytes] of after.entries()) {
+      const growth = bytes - before[index]!
+      t.diagnostic(`server ${index + 1}: ${before[index]} bytes in use, ${growth} more in the end`)
+      assert.ok(growth <= MOST_GROWTH_BYTES, `the memory of server ${index + 1} grew by ${growth} bytes`)
+    }
 
     const left = [...ledger.created].filter(([id]) => !ledger.deleted.has(id))
     for (const { id } of vms) {

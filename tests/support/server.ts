@@ -16,9 +16,18 @@ import { PROGRAM, PROJECT, SOURCES } from './program.ts'
 const START_TIMEOUT_MS = 120_000
 const PLUGINS = '[[backends]]'
 
-/** Waits for the name of a fault point, and lets a running server kill itself at it. */
-const FAULT_RECEIVER = `data:text/javascript,${encodeURIComponent(`
-process.on('message', (fault) => {
+/** Tells what of its heap a running server really uses, or lets it kill itself at the fault point that is named. */
+const RECEIVER = `data:text/javascript,${encodeURIComponent(`
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+process.on('message', ({ fault }) => {
+  if (fault === undefined) {
+    setFlagsFromString('--expose-gc')
+    runInNewContext('gc')()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    process.send(heapUsed + arrayBuffers)
+    return
+  }
   process.env.${FAULT_POINT_VARIABLE} = fault
   process.send('armed')
 })
@@ -69,6 +78,8 @@ export interface TestServer extends AsyncDisposable {
   readonly ended: Promise<NodeJS.Signals | null>
   /** From now on it kills itself where it passes this fault point, `<point>:<n>` for the n-th time from now. */
   arm(fault: string): Promise<void>
+  /** Bytes of its heap and its buffers that are left after a collection of garbage; not to be called while it arms. */
+  memoryInUse(): Promise<number>
   /** Waits for a line of its log, or finds it there. */
   logged(wanted: (line: LogLine) => boolean): Promise<LogLine>
   /** What it wrote to standard error so far. */
@@ -91,7 +102,7 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
   await writeFile(configFile, configuration(options, certificate, key), { mode: 0o600 })
 
   const program = options.extraConfig?.includes(PLUGINS) ? SOURCES : PROGRAM
-  const run = [process.execPath, '--import', FAULT_RECEIVER, ...program, 'serve', '--config', configFile]
+  const run = [process.execPath, '--import', RECEIVER, ...program, 'serve', '--config', configFile]
   const [command, ...args] = [...(options.launcher ?? []), ...run]
   const child = spawn(command!, args, {
     cwd: PROJECT,
@@ -116,8 +127,13 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
     logs,
     ended: ended.then(([, signal]) => signal),
     async arm(fault: string) {
-      child.send(fault)
+      child.send({ fault })
       await once(child, 'message')
+    },
+    async memoryInUse() {
+      child.send({})
+      const [bytes] = (await once(child, 'message')) as [number]
+      return bytes
     },
     async logged(wanted: (line: LogLine) => boolean) {
       for (;;) {
