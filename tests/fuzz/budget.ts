@@ -1,5 +1,8 @@
 import { randomInt } from 'node:crypto'
 
+/** For each target, however long they take on a machine that does other work as well. */
+export const LEAST_INPUTS = 300
+
 /** `FUZZ_SECONDS` for all targets together, 20 by default. */
 export function fuzzMilliseconds(share: number): number {
   const { FUZZ_SECONDS = '20' } = process.env

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { fuzzMilliseconds, fuzzSeed } from './budget.ts'
+import { fuzzMilliseconds, fuzzSeed, LEAST_INPUTS } from './budget.ts'
 import { runTarget } from './run-target.ts'
 
 const NAMES = [
@@ -23,7 +23,7 @@ describe('whatever is read, there is no crash, no hang, no unknown error and no 
       const seed = fuzzSeed()
       const { inputs, taken, growth } = await runTarget(name, seed, fuzzMilliseconds(SHARE))
       t.diagnostic(`seed ${seed}: ${inputs} inputs, ${taken} of them taken, memory ${growth} bytes`)
-      assert.ok(inputs > 0)
+      assert.ok(inputs >= LEAST_INPUTS && taken > 0, `${inputs} inputs, ${taken} of them taken`)
     })
   }
 })

@@ -8,7 +8,7 @@ import { readManifest } from '../../core/snapshots/read-manifest.ts'
 import { MANIFEST_NAME } from '../../core/snapshots/snapshot-manifest.ts'
 import { isDiskName } from '../../core/vms/disk-names.ts'
 import { holdBeneath } from '../../native/index.ts'
-import type { FuzzTarget } from './target.ts'
+import { type FuzzTarget, REFUSED } from './target.ts'
 
 const ID = '381ba26b-4a62-4baf-a450-af120ceddcbf'
 const root = await mkdtemp(join(tmpdir(), 'diskferry-fuzz-snapshot-'))
@@ -57,12 +57,13 @@ export const SNAPSHOT_FILE_TARGETS: Readonly<Record<string, FuzzTarget>> = {
         // What is wrong with it is told by an Error; anything more special is a mistake of the program.
         if (error.constructor !== Error) throw error
       })
-      if (manifest === undefined) return
+      if (manifest === undefined) return REFUSED
       assert.equal(manifest.id, ID)
       for (const { name, size, parentPath } of manifest.disks) {
         assert.ok(isDiskName(name) && Number.isSafeInteger(size) && size >= 0)
         assert.ok(![...parentPath].some((character) => character < ' '), parentPath)
       }
+      return manifest
     },
   },
   'snapshot.lease.json': {
@@ -73,6 +74,7 @@ export const SNAPSHOT_FILE_TARGETS: Readonly<Record<string, FuzzTarget>> = {
       await writeFile(join(folder, LEASE_FILE), input)
       const lease = await leaseBeside(root, ID, holdBeneath)
       assert.ok(lease === undefined || isLeaseRecord(lease))
+      return lease ?? REFUSED
     },
   },
 }

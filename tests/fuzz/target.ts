@@ -1,5 +1,8 @@
 import type { ErrorCode } from '../../core/errors.ts'
 
+/** What `run` gives for an input that it refused without an error. */
+export const REFUSED = Symbol('refused')
+
 /** Something that reads bytes of strangers. */
 export interface FuzzTarget {
   /** Valid inputs, made by the real tools where there are any. */
@@ -8,6 +11,6 @@ export interface FuzzTarget {
   readonly words?: readonly string[]
   /** The only errors that it may refuse an input with. */
   readonly refusals: readonly ErrorCode[]
-  /** Reads one input, and throws also when what came out of it can't be. */
+  /** Reads one input, and throws also when what came out of it can't be. @returns REFUSED, or anything else */
   run(input: Buffer): unknown
 }

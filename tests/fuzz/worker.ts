@@ -5,13 +5,15 @@
 import { ftruncateSync, openSync, writeSync } from 'node:fs'
 import { DiskferryError } from '../../core/errors.ts'
 import { Random } from '../support/random.ts'
+import { LEAST_INPUTS } from './budget.ts'
 import { mutate } from './mutate.ts'
-import type { FuzzTarget } from './target.ts'
+import { type FuzzTarget, REFUSED } from './target.ts'
 
 const MIB = 1024 * 1024
 /** Of memory, between the first tenth of the time and the end; caches of compiled code are a few. */
 const MAX_GROWTH_BYTES = 24 * MIB
 const BEAT_MS = 100
+const PATIENT_INPUTS = 20 * LEAST_INPUTS
 
 /** Heap and buffers that are really in use. */
 function memoryInUse(): number {
@@ -32,8 +34,7 @@ async function read(input: Buffer): Promise<boolean> {
   ftruncateSync(descriptor, 0)
   writeSync(descriptor, input, 0, input.length, 0)
   try {
-    await target.run(input)
-    return true
+    return (await target.run(input)) !== REFUSED
   } catch (error) {
     if (error instanceof DiskferryError && target.refusals.includes(error.code)) return false
     throw error
@@ -51,7 +52,8 @@ let inputs = 0
 let taken = 0
 for (;;) {
   const now = performance.now()
-  if (now >= end) break
+  // Of some only one in a hundred is taken, and what is refused at once proves little.
+  if (now >= end && inputs >= LEAST_INPUTS && (taken > 0 || inputs >= PATIENT_INPUTS)) break
   if (early === undefined && now >= began + (end - began) / 10) early = memoryInUse()
   if (now >= beat) {
     process.send!({ inputs })
