@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { runTarget } from './run-target.ts'
 
 const FOUND: Readonly<Record<string, RegExp>> = {
@@ -21,4 +24,15 @@ describe('fuzzing finds a parser that', () => {
       })
     })
   }
+
+  it('throws at an input that was found before', { timeout: 60_000 }, async () => {
+    await using directory = await temporaryDirectory('found')
+    const name = 'throws at what was found once'
+    const module = new URL('broken-targets.ts', import.meta.url)
+    const run = () => runTarget(name, 1, 1, { module, found: directory.path })
+    assert.ok((await run()).taken > 0)
+    await mkdir(join(directory.path, name))
+    await writeFile(join(directory.path, name, 'an-input'), 'found once')
+    await assert.rejects(run(), /after 0 inputs.*\nZm91bmQgb25jZQ==\n[\s\S]*TypeError: found once/)
+  })
 })

@@ -26,6 +26,9 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
   leaks: target((input) => {
     kept.push(Buffer.alloc(64 * 1024, input.length + 1))
   }),
+  'throws at what was found once': target((input) => {
+    if (input.equals(Buffer.from('found once'))) throw new TypeError(String(input))
+  }),
   ends: target(() => process.exit(0)),
   'runs out of memory': target(() => {
     const lists: unknown[] = []

@@ -8,13 +8,15 @@ import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 export interface FuzzReport {
   readonly inputs: number
-  /** Inputs that were not refused. */
+  /** Inputs that were not refused; of the mutated ones, as `inputs`. */
   readonly taken: number
   /** Bytes of memory, from the first tenth of the time on. */
   readonly growth: number
 }
 
 const TARGETS = new URL('targets.ts', import.meta.url)
+/** For each target that has any a folder of its name, with one input a file. */
+const FOUND = fileURLToPath(new URL('found', import.meta.url))
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 /** For one input; on a busy machine a process may get no processor for seconds. */
 const HANG_MS = 15_000
@@ -23,19 +25,26 @@ const START_MS = 60_000
 const HEAP_MIB = 256
 const SHOWN_BYTES = 4096
 
+export interface FuzzRun {
+  readonly module?: URL
+  readonly found?: string
+  readonly hangMs?: number
+}
+
 /**
- * Feeds a target with mutated inputs for a time.
+ * Feeds a target with what was found before, then with mutated inputs for a time.
  * @throws with the seed and the input for a crash, a hang, an error of another kind, a growth of memory
  */
 export async function runTarget(
   name: string,
   seed: number,
   milliseconds: number,
-  { module = TARGETS, hangMs = HANG_MS }: { readonly module?: URL; readonly hangMs?: number } = {},
+  { module = TARGETS, found = FOUND, hangMs = HANG_MS }: FuzzRun = {},
 ): Promise<FuzzReport> {
   await using directory = await temporaryDirectory('fuzz')
   const file = join(directory.path, 'input')
-  const child = fork(WORKER, [module.href, name, String(seed), String(milliseconds), file], {
+  const args = [module.href, name, String(seed), String(milliseconds), file, join(found, name)]
+  const child = fork(WORKER, args, {
     execArgv: ['--expose-gc', `--max-old-space-size=${HEAP_MIB}`, '--import', 'tsx'],
     env: { ...process.env, TMPDIR: directory.path },
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
@@ -70,7 +79,7 @@ export async function runTarget(
   throw new Error(
     [
       `fuzzing ${name} with FUZZ_SEED=${seed}: ${hung ? `no answer in ${hangMs} ms` : `it ended with ${code ?? signal}`}`,
-      `after ${report?.inputs ?? 0} inputs. Make a test of the last input, in base64:`,
+      `after ${report?.inputs ?? 0} inputs. The last input, to be kept in tests/fuzz/found, in base64:`,
       input.subarray(0, SHOWN_BYTES).toString('base64') + (input.length > SHOWN_BYTES ? '...' : ''),
       errors,
     ].join('\n'),

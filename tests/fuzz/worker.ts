@@ -1,8 +1,10 @@
 /**
  * Runs one target in a process of its own, which its parent watches: arguments are the module with the targets, the
- * target's name, the seed, how many milliseconds, and the file that each input is written to before it is read.
+ * target's name, the seed, how many milliseconds, the file that each input is written to before it is read, and the folder
+ * of the inputs that are read first, which need not be there.
  */
-import { ftruncateSync, openSync, writeSync } from 'node:fs'
+import { existsSync, ftruncateSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import { DiskferryError } from '../../core/errors.ts'
 import { Random } from '../support/random.ts'
 import { LEAST_INPUTS } from './budget.ts'
@@ -22,7 +24,7 @@ function memoryInUse(): number {
   return heapUsed + arrayBuffers
 }
 
-const [module = '', name = '', seed = '', milliseconds = '', file = ''] = process.argv.slice(2)
+const [module = '', name = '', seed = '', milliseconds = '', file = '', found = ''] = process.argv.slice(2)
 const { TARGETS } = (await import(module)) as { TARGETS: Readonly<Record<string, FuzzTarget>> }
 const target = TARGETS[name]!
 const corpus = await target.corpus()
@@ -44,6 +46,7 @@ async function read(input: Buffer): Promise<boolean> {
 const accepted: boolean[] = []
 for (const input of corpus) accepted.push(await read(input))
 if (!accepted.includes(true)) throw new Error('every input of the corpus is refused')
+for (const input of existsSync(found) ? readdirSync(found) : []) await read(readFileSync(join(found, input)))
 const began = performance.now()
 const end = began + Number(milliseconds)
 let early: number | undefined
