@@ -96,7 +96,7 @@ export class RunningAudit implements CompareObserver {
     this.#audit = { ...this.#audit, blocksRead: this.#audit.blocksRead + blocks }
   }
 
-  /** The mark is written before anything is told or read: a crash must not forget it. */
+  /** The mark is written before it is logged or more is read: a crash must not forget it. */
   async mismatch(found: Mismatch): Promise<void> {
     const { mismatchBytes, mismatches } = this.#audit
     const first = mismatchBytes === 0
