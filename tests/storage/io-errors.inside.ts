@@ -56,7 +56,7 @@ interface Scene {
 
 for (const failing of FAILING_FILESYSTEMS) {
   test(`${failing.filesystem}: a disk that breaks gives errors and no wrong byte, and is used again when it is mended`, {
-    timeout: 300_000,
+    timeout: 600_000,
   }, async (t) => {
     await using folder = await temporaryDirectory('hooks')
     await using mounted = await failingMount(failing, MOUNT)
