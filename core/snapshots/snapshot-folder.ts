@@ -1,8 +1,9 @@
-import { lstat, mkdir, open } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DiskferryError, systemCode } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
 import type { HeldPath, HoldBeneath } from '../held-path.ts'
+import { isThere } from '../is-there.ts'
 import { ensureFolder } from '../repositories/ensure-folder.ts'
 import type { MountGuard } from '../repositories/mount-guard.ts'
 import { SNAPSHOTS_FOLDER } from '../repositories/paths.ts'
@@ -100,17 +101,6 @@ export async function retireSnapshotFolder(
 export async function isRetired(root: string, folder: string, hold: HoldBeneath): Promise<boolean> {
   await using held = await holdFolder(root, folder, hold)
   return held !== undefined && (await isThere(join(held.path, RETIRED_NAME)))
-}
-
-/** @throws the system's error */
-export async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false
-    throw error
-  }
 }
 
 /**

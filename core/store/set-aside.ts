@@ -1,7 +1,7 @@
-import { lstat, realpath, rename } from 'node:fs/promises'
+import { realpath, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { systemCode } from '../errors.ts'
 import { faultPoint } from '../fault-points.ts'
+import { isThere } from '../is-there.ts'
 import { syncFolder } from '../snapshots/snapshot-folder.ts'
 
 /** What SQLite keeps beside a database; https://www.sqlite.org/tempfiles.html */
@@ -21,7 +21,7 @@ export async function setAside(file: string): Promise<string> {
   await rename(real, aside)
   faultPoint('database.broken-aside')
   for (const suffix of COMPANIONS) {
-    if (await exists(real + suffix)) await rename(real + suffix, aside + suffix)
+    if (await isThere(real + suffix)) await rename(real + suffix, aside + suffix)
   }
   faultPoint('database.journal-aside')
   await syncFolder(dirname(real))
@@ -31,16 +31,6 @@ export async function setAside(file: string): Promise<string> {
 async function freeName(name: string): Promise<string> {
   for (let count = 1; ; count++) {
     const candidate = count === 1 ? name : `${name}-${count}`
-    if (!(await exists(candidate))) return candidate
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false
-    throw error
+    if (!(await isThere(candidate))) return candidate
   }
 }

@@ -1,10 +1,11 @@
 /** The database is damaged, deleted or replaced under a running server: it answers what is so, or an error, never less. */
 
 import assert from 'node:assert/strict'
-import { copyFile, open, readFile, rename, rm, truncate } from 'node:fs/promises'
+import { copyFile, rename, rm, truncate } from 'node:fs/promises'
 import type { ApiClient, RemoteSnapshot } from '../support/api-client.ts'
 import { ACROSS, BESIDE, type CrashBench } from '../support/crash-bench.ts'
 import { crashTest } from '../support/crash-test.ts'
+import { overwrite, scribble } from '../support/damage-database.ts'
 
 const REFUSED = 'STORE_FAILED'
 const RESTART = /restart every server that uses it/
@@ -86,16 +87,6 @@ async function answerTo(client: ApiClient, method: 'GET' | 'POST', path: string)
   if (statusCode === 200) return text
   assert.equal(statusCode, 500, text)
   return (JSON.parse(text) as { readonly code: string }).code
-}
-
-async function overwrite(file: string, start: number, length: number): Promise<void> {
-  await using handle = await open(file, 'r+')
-  await handle.write(Buffer.alloc(length, 0xee), 0, length, start)
-}
-
-async function scribble(file: string): Promise<void> {
-  const place = (await readFile(file)).lastIndexOf('"createdAt"')
-  await overwrite(file, place, 20)
 }
 
 async function replace(file: string): Promise<void> {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ApiClient } from '../support/api-client.ts'
 import { makeDisk } from '../support/core.ts'
 import { startServer, USERNAME } from '../support/server.ts'
+import { staticVm } from '../support/static-vm.ts'
 import { storageTest } from '../support/storage-test.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { REFLINK_STORAGE } from './matrix.ts'
@@ -24,15 +25,7 @@ for (const kind of REFLINK_STORAGE.filter(({ name }) => name === 'xfs' || name =
 keep_last = 1
 interval = "1s"
 
-[[static.repositories]]
-id = "r1"
-mount_point = ${JSON.stringify(mount)}
-
-[[static.vms]]
-name = "vm-1"
-uuid = "7b1ea2c4-5b0f-4f6e-9d53-0d7c3a1f2e10"
-disks = [{ path = ${JSON.stringify(disk)}, device_name = "xvda" }]
-`,
+${staticVm(mount, disk)}`,
       }
       const first = await startServer(options)
       const before = new ApiClient(first)

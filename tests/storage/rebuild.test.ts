@@ -1,10 +1,11 @@
 /** The database is an index: without it, or with garbage in its place, it is made anew from the snapshots' own files. */
 
 import assert from 'node:assert/strict'
-import { copyFile, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ACROSS, BESIDE, type CrashBench } from '../support/crash-bench.ts'
 import { crashTest } from '../support/crash-test.ts'
+import { overwrite, scribble } from '../support/damage-database.ts'
 import { runProgram } from '../support/program.ts'
 import type { LogLine } from '../support/server.ts'
 import { CRASH_CASES } from './crash-cases.ts'
@@ -182,15 +183,4 @@ async function snapshots(bench: CrashBench): Promise<void> {
 
 function broken(logs: readonly LogLine[]): LogLine | undefined {
   return logs.find(({ msg }) => String(msg).startsWith('the database is broken and was set aside'))
-}
-
-async function overwrite(file: string, start: number, length: number): Promise<void> {
-  await using handle = await open(file, 'r+')
-  await handle.write(Buffer.alloc(length, 0xee), 0, length, start)
-}
-
-/** Where SQLite's own check does not look. */
-async function scribble(file: string): Promise<void> {
-  const place = (await readFile(file)).lastIndexOf('"createdAt"')
-  await overwrite(file, place, 20)
 }
